@@ -1,0 +1,1 @@
+"""The desktop program: the window, the server beside it, and the command line."""
