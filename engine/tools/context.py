@@ -1,0 +1,42 @@
+"""What a running tool is told about its step."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.errors import StepError
+
+
+class StepWasCancelled(StepError):
+    """The step was asked to stop, and the tool did."""
+
+    code = "StepWasCancelled"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolContext:
+    """Given to a tool that has a parameter named ``context``.
+
+    ``visit`` counts the node's starts in this run and ``attempt`` the tries of this step, both from 1.
+    ``workspace`` is the folder that the file tools work in. Made by the engine, one a step; may be used from any
+    thread the tool starts.
+    """
+
+    run_id: str
+    node_id: str
+    visit: int
+    attempt: int
+    workspace: Path
+    cancel_event: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the step should stop: its run was cancelled, or has ended otherwise."""
+        return self.cancel_event.is_set()
+
+    def check_cancelled(self) -> None:
+        """Do nothing, or raise ``StepWasCancelled`` once the step should stop. For long loops in tools."""
+        if self.cancel_event.is_set():
+            raise StepWasCancelled(f'The step "{self.node_id}" was cancelled.')
