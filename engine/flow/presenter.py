@@ -1,0 +1,121 @@
+"""Events as users see them, in logs and on the WebSocket: one public event for each event of the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.flow.values import copy_json
+from engine.model.events import (
+    CancelRequested,
+    JournalEntry,
+    RunAccepted,
+    RunCancelled,
+    RunCompleted,
+    RunContinued,
+    RunEvent,
+    RunFailed,
+    RunStarted,
+    RunWaiting,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepsAbandoned,
+    StepSkipped,
+    StepStarted,
+)
+from engine.model.run import EventRecord, to_datetime
+
+_SMALL = 4_000
+"""A result whose text is longer than this many characters is left out of events; the run's snapshot has it."""
+
+
+def present(entry: JournalEntry) -> EventRecord:
+    """The entry as an ``EventRecord``. Any thread; nothing in it is shared with the run."""
+    event_type, node_id, message, data = _describe(entry.event)
+    if node_id is not None:
+        data = {"node_id": node_id, **data, "message": message}
+    return EventRecord(entry.seq, to_datetime(entry.event.at), entry.run_id, event_type, node_id, message, data)
+
+
+def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
+    match event:
+        case RunAccepted():
+            data = {"status": "pending", "graph_id": event.graph_id, "graph_version": event.graph_version}
+            return "execution_status_update", None, f'Run of "{event.graph_name}" accepted', data
+        case RunStarted():
+            return "workflow_started", None, "Run started", {"status": "running"}
+        case RunCompleted():
+            why = f" (exit condition {event.exit_condition} holds)" if event.exit_condition else ""
+            data = {"status": "completed", "exit_condition": event.exit_condition}
+            return "workflow_completed", None, f"Run completed{why}", data
+        case RunFailed():
+            data = {"status": "failed", "error_message": event.error, "failed_node": event.node}
+            return "execution_error", None, event.error, data
+        case RunCancelled():
+            return "workflow_cancelled", None, "Run cancelled", {"status": "cancelled"}
+        case RunWaiting():
+            data = {"status": "waiting", "reason": event.reason}
+            return "execution_status_update", None, f"Run waits: {event.reason}", data
+        case RunContinued():
+            return "workflow_resumed", None, "Run goes on after a restart", {"status": "running"}
+        case CancelRequested():
+            return "log", None, "Cancel requested", {"level": "info"}
+        case StepsAbandoned():
+            return "log", None, "Steps that did not stop in time were abandoned", {"level": "warning"}
+        case _:
+            return _describe_step(event)
+
+
+def _describe_step(
+    event: StepStarted | StepCompleted | StepFailed | StepSkipped | StepCancelled,
+) -> tuple[str, str | None, str, dict[str, Any]]:
+    data: dict[str, Any] = {}
+    match event:
+        case StepSkipped():
+            kind, message = "skipped", f"{event.node} skipped"
+        case StepStarted():
+            kind, message = "started", f"{event.node} started"
+        case StepCancelled():
+            kind, message = "cancelled", f"{event.node} cancelled"
+        case StepCompleted():
+            kind, message = "completed", f"{event.node} completed in {_milliseconds(event)} ms"
+            data["state_keys"] = sorted([*event.changes, *event.removed])
+            data |= {"result": copy_json(event.result)} if _is_small(event.result) else {"result_omitted": True}
+        case StepFailed():
+            kind, message = "failed", f"{event.node} failed: {event.error}"
+            data |= {"error": event.error, "error_type": event.error_type, "handled": event.handled}
+    data["execution_event"] = kind
+    if not isinstance(event, StepSkipped):
+        data |= {"visit": event.visit, "attempt": event.attempt}
+        if event.attempt > 1 or event.visit > 1:
+            message += f" (visit {event.visit}" + (f", attempt {event.attempt})" if event.attempt > 1 else ")")
+    if isinstance(event, StepCompleted | StepFailed):
+        data |= {
+            "duration_ms": event.duration_us / 1000,
+            "edges_taken": list(event.taken),
+            "edges_skipped": list(event.skipped),
+        }
+    return "node_execution", event.node, message, data
+
+
+def _milliseconds(event: StepCompleted) -> str:
+    return f"{event.duration_us / 1000:.3g}" if event.duration_us < 100_000 else f"{event.duration_us / 1000:.0f}"
+
+
+def _is_small(value: Any, budget: int = _SMALL) -> bool:
+    """Whether the value's text is about ``_SMALL`` characters at most; looks at no more of it than that."""
+    stack, left = [value], budget
+    while stack and left > 0:
+        item = stack.pop()
+        if isinstance(item, str):
+            left -= len(item) + 2
+        elif isinstance(item, dict):
+            left -= 2 + sum(len(key) + 4 for key in list(item)[:left])
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            left -= 2 + len(item)
+            if left > 0:
+                stack.extend(item)
+        else:
+            left -= 6
+    return left > 0

@@ -1,0 +1,138 @@
+"""Where one run stands, kept so that a step costs in proportion to its own edges.
+
+Only ``decide`` changes a ``RunState``, and only on the thread that runs it. Values in ``state`` and ``results`` are JSON and never
+changed in place, so references to them may be handed out and copied by whoever receives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from engine.flow.expressions import Scope, StepView
+from engine.flow.plan import Plan
+from engine.model.status import RunStatus, StepStatus
+
+UNRESOLVED, TAKEN, SKIPPED = 0, 1, 2
+"""The status of an edge within the current pass."""
+
+
+class RunningStep(NamedTuple):
+    """A step that was started and has no recorded end. ``wires`` are the taken data wires as it started."""
+
+    visit: int
+    attempt: int
+    wires: tuple[int, ...]
+
+
+class Failure(NamedTuple):
+    """Why the run will end as failed once its running steps have finished."""
+
+    message: str
+    node: str | None
+
+
+class RunState:
+    """One run. By node: ``step_status``, ``visits``, ``results``... By edge: ``edges`` (its status in this pass) and
+    ``decided`` (what its source decided; an edge that leaves a loop is resolved only when the loop ends).
+    """
+
+    __slots__ = (
+        "accepted_at",
+        "arrived",
+        "attempts",
+        "busy",
+        "cancelling",
+        "completed_at",
+        "decided",
+        "durations",
+        "edges",
+        "errors",
+        "failure",
+        "finish_order",
+        "fired",
+        "held",
+        "idle_loops",
+        "open_loops",
+        "passes",
+        "path",
+        "plan",
+        "results",
+        "run_id",
+        "running",
+        "started",
+        "started_at",
+        "state",
+        "status",
+        "step_status",
+        "steps_finished",
+        "todo",
+        "unresolved",
+        "visits",
+        "waiting_for",
+    )
+
+    def __init__(self, run_id: str, plan: Plan) -> None:
+        topology = plan.topology
+        nodes, edges, loops = len(topology.node_ids), len(topology.source), len(topology.loops)
+        self.run_id = run_id
+        self.plan = plan
+        self.status = RunStatus.PENDING
+        self.state: dict[str, Any] = {}
+        self.accepted_at = 0
+        self.started_at: int | None = None
+        self.completed_at: int | None = None
+        self.failure: Failure | None = None
+        self.waiting_for: str | None = None
+        self.cancelling = False
+
+        self.step_status = [StepStatus.PENDING] * nodes
+        self.visits = [0] * nodes
+        self.attempts = [0] * nodes
+        self.started = [0] * nodes
+        self.durations = [0] * nodes
+        self.results: list[Any] = [None] * nodes
+        self.errors: list[str | None] = [None] * nodes
+        self.finish_order = [0] * nodes
+        self.steps_finished = 0
+        self.path: list[int] = []
+        self.running: dict[int, RunningStep] = {}
+        self.held: list[tuple[int, tuple[int, ...]]] = []
+
+        self.edges = bytearray(edges)
+        self.decided = bytearray(edges)
+        self.unresolved = list(topology.incoming)
+        self.arrived = [0] * nodes
+        self.fired = bytearray(nodes)
+        self.todo: list[tuple[int, bool]] = []
+
+        self.busy = [0] * loops
+        self.passes = [0] * loops
+        self.open_loops = bytearray(loops)
+        self.idle_loops: set[int] = set()
+
+    @property
+    def holding(self) -> bool:
+        """Whether nothing new may start."""
+        return self.failure is not None or self.cancelling
+
+    def scope(self, node: int | None = None) -> Scope:
+        """What an expression sees now; ``node`` is the step whose ``result`` and ``visit`` it may name."""
+        return Scope(
+            state=self.state,
+            result=None if node is None else self.results[node],
+            steps=self,
+            visit=0 if node is None else self.visits[node],
+            run={"id": self.run_id, "graph": self.plan.graph.name, "steps": len(self.path)},
+        )
+
+    def find_step(self, node_id: str) -> StepView | None:
+        """A step as expressions see it; None where the graph has no such node."""
+        node = self.plan.topology.index.get(node_id)
+        if node is None:
+            return None
+        return StepView(self.results[node], self.step_status[node].value, self.errors[node], self.visits[node])
+
+    def step_ids(self) -> Mapping[str, int]:
+        """The ids of all nodes, for messages."""
+        return self.plan.topology.index

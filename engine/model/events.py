@@ -1,0 +1,168 @@
+"""The facts a run is made of. An event is past tense, stored for ever, and never changed.
+
+Events are plain slotted records, for speed; nobody changes one after it was made. ``at`` is microseconds since
+1970 UTC. A step is named by ``node`` (its id) and ``visit``; an ``attempt`` is one try of it, from 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+
+@dataclass(slots=True)
+class RunAccepted:
+    """A run exists. Everything it needs to go on after a crash is here and in the stored graph version.
+
+    ``refusal`` says why it cannot run at all (a tool is missing, say); it then fails before any step.
+    """
+
+    at: int
+    graph_id: str
+    graph_version: int
+    graph_name: str
+    initial_state: dict[str, Any]
+    refusal: str | None = None
+    refused_node: str | None = None
+
+
+@dataclass(slots=True)
+class RunStarted:
+    at: int
+
+
+@dataclass(slots=True)
+class StepStarted:
+    at: int
+    node: str
+    visit: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class StepCompleted:
+    """``changes`` is what the step did to the state (a key's new value; removed keys in ``removed``).
+
+    ``taken`` and ``skipped`` are the indexes of the source's edges as they were decided; decide fills them in.
+    """
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    result: Any
+    changes: dict[str, Any]
+    removed: tuple[str, ...] = ()
+    duration_us: int = 0
+    taken: tuple[int, ...] = ()
+    skipped: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class StepFailed:
+    """``error`` is a sentence; ``error_type`` the exception's name; ``trace`` the tool's own part of the traceback."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    error: str
+    error_type: str
+    trace: str = ""
+    duration_us: int = 0
+    handled: bool = False
+    taken: tuple[int, ...] = ()
+    skipped: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class StepSkipped:
+    at: int
+    node: str
+
+
+@dataclass(slots=True)
+class StepCancelled:
+    """The step was running when the run ended; what it may still return is thrown away."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class CancelRequested:
+    at: int
+
+
+@dataclass(slots=True)
+class StepsAbandoned:
+    """Steps that were asked to stop did not within the time given; the run ends without them."""
+
+    at: int
+
+
+@dataclass(slots=True)
+class RunCompleted:
+    """``exit_condition`` is the expression that ended the run early, where one did."""
+
+    at: int
+    exit_condition: str | None = None
+
+
+@dataclass(slots=True)
+class RunFailed:
+    at: int
+    error: str
+    node: str | None = None
+
+
+@dataclass(slots=True)
+class RunCancelled:
+    at: int
+
+
+@dataclass(slots=True)
+class RunWaiting:
+    """The run cannot go on by itself; ``reason`` says for what it waits."""
+
+    at: int
+    reason: str
+
+
+@dataclass(slots=True)
+class RunContinued:
+    """After a restart of the program, the run goes on."""
+
+    at: int
+
+
+RunEvent: TypeAlias = (
+    RunAccepted
+    | RunStarted
+    | StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | StepCancelled
+    | CancelRequested
+    | StepsAbandoned
+    | RunCompleted
+    | RunFailed
+    | RunCancelled
+    | RunWaiting
+    | RunContinued
+)
+
+
+INPUTS = (RunAccepted, StepCompleted, StepFailed, CancelRequested, StepsAbandoned, RunWaiting, RunContinued)
+"""The events that come from outside; every other one follows from these by ``decide``."""
+
+
+class JournalEntry(NamedTuple):
+    """An event in its place: ``seq`` rises by commit order over all runs."""
+
+    seq: int
+    run_id: str
+    event: RunEvent

@@ -1,0 +1,94 @@
+"""What a workflow is: a graph of nodes and edges, as the user defines it and as it is stored.
+
+All three classes are immutable values; an edit makes a new graph (``model_copy(update=...)``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+EdgeKind = Literal["success", "error"]
+Reducer = Literal["replace", "append", "extend", "add", "merge", "min", "max"]
+
+ELSE = "else"
+"""The condition that holds when no expression condition of the same source and kind did."""
+
+RESULT_PORT = "result"
+"""The output port every tool has: its whole result."""
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NodeDefinition(_Value):
+    """A tool placed in a graph."""
+
+    id: Name = Field(description="Unique in the graph; conditions name it as steps.<id>.")
+    function_name: Name = Field(description="The registered tool.")
+    label: str | None = Field(default=None, max_length=200, description="Shown in place of the id.")
+    description: str = Field(default="", max_length=10_000)
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Literal values, by parameter.")
+    bindings: dict[str, Expression] = Field(default_factory=dict, description="Expressions, by parameter.")
+    save_as: Name | None = Field(default=None, description="A state key that also receives the result.")
+    join: Literal["all", "any"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default="all", description="all: when every incoming edge is resolved; any, or n: at the n-th taken edge."
+    )
+    on_error: Literal["fail", "continue"] = Field(
+        default="fail", description="What a failure without error edges does: end the run, or go on."
+    )
+    default_result: Any = Field(default=None, description='The result after a failure with on_error "continue".')
+
+
+class EdgeDefinition(_Value):
+    """An order between two nodes; with ports, also a data wire."""
+
+    from_node: Name
+    to_node: Name
+    condition: Expression | None = Field(default=None, description='An expression, "else", or none: always.')
+    kind: EdgeKind = Field(default="success", description="success: after the step; error: after its failure.")
+    from_port: Name | None = Field(default=None, description="Output port of the source; result where left out.")
+    to_port: Name | None = Field(default=None, description="Parameter of the target that is handed the value.")
+
+    @property
+    def is_wire(self) -> bool:
+        """Whether the edge hands a value over."""
+        return self.to_port is not None
+
+    @property
+    def key(self) -> tuple[str, str, str, str | None, str | None]:
+        """What tells the edge from every other edge of a valid graph."""
+        return (self.from_node, self.to_node, self.kind, self.from_port, self.to_port)
+
+    def describe(self) -> str:
+        """The edge in words, for messages: ``a -> b`` or ``a.result -> b.text``."""
+        if not self.is_wire:
+            return f"{self.from_node} -> {self.to_node}"
+        return f"{self.from_node}.{self.from_port or RESULT_PORT} -> {self.to_node}.{self.to_port}"
+
+
+class GraphDefinition(_Value):
+    """A workflow: nodes, edges, where it starts and when it ends."""
+
+    name: Name
+    description: str = Field(default="", max_length=10_000)
+    nodes: tuple[NodeDefinition, ...] = ()
+    edges: tuple[EdgeDefinition, ...] = ()
+    entry_point: Name | None = Field(default=None, description="Left out: every node without incoming edges.")
+    exit_conditions: tuple[Expression, ...] = Field(
+        default=(), description="The run is completed as soon as one of these holds after a step."
+    )
+    reducers: dict[str, Reducer] = Field(
+        default_factory=dict, description="How results of parallel steps for one state key combine."
+    )
+    max_steps: int = Field(default=100_000, ge=1, le=10_000_000)
+    max_iterations: int = Field(default=10_000, ge=1, le=10_000_000)
+    ui: dict[str, Any] = Field(default_factory=dict, description="The canvas layout; nothing in a run depends on it.")
+
+    def find_node(self, node_id: str) -> NodeDefinition | None:
+        """The node with this id, or None."""
+        return next((node for node in self.nodes if node.id == node_id), None)

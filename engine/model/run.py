@@ -1,0 +1,133 @@
+"""What callers are given when they ask about runs and graphs. Plain immutable data; times are aware UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from engine.model.status import RunStatus, StepStatus
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_datetime(at_us: int) -> datetime:
+    """Microseconds since 1970 UTC as an aware datetime, exactly."""
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def to_microseconds(at: datetime) -> int:
+    """An aware datetime as microseconds since 1970 UTC, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentState:
+    """``data`` is the run's state; ``execution_path`` the node ids in the order in which their steps started."""
+
+    data: dict[str, Any]
+    execution_path: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInfo:
+    """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step."""
+
+    node_id: str
+    status: StepStatus
+    visit: int = 0
+    attempt: int = 0
+    started_at: datetime | None = None
+    duration_s: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSnapshot:
+    """A run as it stood at one moment. ``seq`` is the last event of the journal that it includes.
+
+    ``steps`` has an entry for every node that was started or skipped; ``edges_taken`` and ``edges_skipped`` are
+    indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results.
+    """
+
+    run_id: str
+    graph_id: str
+    graph_version: int
+    graph_name: str
+    status: RunStatus
+    current_state: CurrentState
+    accepted_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_message: str | None
+    steps: Mapping[str, StepInfo] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    edges_taken: frozenset[int] = frozenset()
+    edges_skipped: frozenset[int] = frozenset()
+    seq: int = 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None while it has not ended."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A line of the history."""
+
+    run_id: str
+    graph_id: str
+    graph_version: int
+    graph_name: str
+    status: RunStatus
+    accepted_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_message: str | None
+    step_count: int
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None while it has not ended."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A page of the history, newest first."""
+
+    executions: list[RunSummary]
+    total_count: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSummary:
+    """A line of the list of graphs. ``version`` counts from 1."""
+
+    id: str
+    name: str
+    description: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    node_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event as users see it, in logs and on the WebSocket. See api.md for the event types and their data."""
+
+    seq: int
+    timestamp: datetime
+    run_id: str
+    event_type: str
+    node_id: str | None
+    message: str
+    data: Mapping[str, Any]

@@ -1,0 +1,84 @@
+"""The tables. The journal (``events``) is the truth; ``runs`` is derived from it, for lists and searches.
+
+A change here needs a new migration in ``engine/storage/migrations``; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+_BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+graphs = Table(
+    "graphs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("node_count", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+)
+
+graph_versions = Table(
+    "graph_versions",
+    metadata,
+    Column("graph_id", String(64), ForeignKey("graphs.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("definition", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("graph_id", "version"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("graph_id", String(64), nullable=False),
+    Column("graph_version", Integer, nullable=False),
+    Column("graph_name", String(200), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("completed_at", BigInteger),
+    Column("error_message", Text),
+    Column("step_count", Integer, nullable=False),
+    Index("runs_by_time", "accepted_at"),
+    Index("runs_by_graph", "graph_id", "accepted_at"),
+    Index("runs_by_status", "status", "accepted_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _BigKey, primary_key=True, autoincrement=False),
+    Column("run_id", String(64), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("stored", LargeBinary),
+    Index("events_by_run", "run_id", "seq"),
+)
+
+stored_values = Table(
+    "stored_values",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("size_bytes", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
