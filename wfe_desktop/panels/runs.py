@@ -1,0 +1,164 @@
+"""The runs: the history as a table, and the timeline of the one that is shown beside it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHeaderView,
+    QMenu,
+    QSplitter,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from wfe_desktop import theme
+from wfe_desktop.models.runs import RUN_ROLE, STATUS_ROLE, Column, RunsModel
+from wfe_desktop.panels.empty import EmptyState, Switcher
+from wfe_desktop.panels.rows import Index, RowDelegate, draw_background, draw_text
+from wfe_desktop.panels.timeline import Timeline
+
+ROW = 25
+TICK_MS = 1000
+WIDTHS = {Column.STATUS: 40, Column.STARTED: 118, Column.TOOK: 92, Column.STEPS: 64}
+
+
+class _RunDelegate(RowDelegate):
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        colors = theme.current_theme()
+        draw_background(painter, option)
+        status = index.data(STATUS_ROLE)
+        match index.column():
+            case Column.STATUS:
+                self.draw_sign(
+                    painter, option.rect, theme.STATUS_ICONS[status], colors.status_color(status), 14
+                )
+            case Column.TOOK | Column.STEPS:
+                self._words(painter, option.rect, index, code=True)
+            case _:
+                self._words(painter, option.rect, index, code=False)
+
+    def _words(self, painter: QPainter, rect: QRect, index: Index, *, code: bool) -> None:
+        colors = theme.current_theme()
+        font = theme.code_font(theme.CODE_SIZE) if code else theme.ui_font(theme.TEXT_DENSE_SIZE)
+        color = colors.text if index.column() != Column.STARTED else colors.text_second
+        draw_text(painter, rect.adjusted(8, 0, -8, 0), str(index.data()), font, color)
+
+
+class RunsPanel(QWidget):
+    """``run_chosen(run_id)`` when the user picks a run; ``stop_requested(run_id)`` from its menu."""
+
+    run_chosen = Signal(str)
+    stop_requested = Signal(str)
+    node_chosen = Signal(str)
+
+    def __init__(self, model: RunsModel) -> None:
+        super().__init__()
+        self.setProperty("panel", "true")
+        self.model = model
+        self.view = QTableView()
+        self.view.setObjectName("runs_view")
+        self.view.setAccessibleName("Runs")
+        self.view.setModel(model)
+        self.view.setItemDelegate(_RunDelegate(ROW, self.view))
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setShowGrid(False)
+        self.view.setMouseTracking(True)
+        self.view.setWordWrap(False)
+        self.view.setTabKeyNavigation(False)
+        self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._set_up_headers()
+        self.timeline = Timeline()
+        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split.addWidget(self.view)
+        self._split.addWidget(self.timeline)
+        self._split.setStretchFactor(0, 0)
+        self._split.setStretchFactor(1, 1)
+        self._split.setSizes([440, 460])
+        self._split.setChildrenCollapsible(False)
+        self.empty = EmptyState("history", "No runs yet", "Press F5 to run the workflow on the canvas.")
+        self._switcher = Switcher(self._split, self.empty)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._switcher)
+        self.view.clicked.connect(self._choose)
+        self.view.activated.connect(self._choose)
+        self.view.selectionModel().currentRowChanged.connect(self._follow_keys)
+        self.view.customContextMenuRequested.connect(self._open_menu)
+        self.timeline.node_chosen.connect(self.node_chosen)
+        model.rowsInserted.connect(self._settle)
+        model.modelReset.connect(self._settle)
+        self._ticker = QTimer(self)
+        self._ticker.setInterval(TICK_MS)
+        self._ticker.timeout.connect(self._tick)
+        self._ticker.start()
+        self._settle()
+
+    def select_run(self, run_id: str) -> None:
+        """Mark the run that is shown, without choosing it again."""
+        row = self.model.row_of(run_id)
+        selection = self.view.selectionModel()
+        if row < 0:
+            selection.clear()
+        elif selection.currentIndex().row() != row or not selection.isRowSelected(row, QModelIndex()):
+            selection.blockSignals(True)  # noqa: FBT003 - Qt has no name for it
+            rows = QItemSelectionModel.SelectionFlag.Rows
+            selection.setCurrentIndex(
+                self.model.index(row, 0), rows | QItemSelectionModel.SelectionFlag.ClearAndSelect
+            )
+            selection.blockSignals(False)  # noqa: FBT003
+            self.view.viewport().update()
+
+    def _set_up_headers(self) -> None:
+        down = self.view.verticalHeader()
+        down.hide()
+        down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        down.setDefaultSectionSize(ROW)
+        across = self.view.horizontalHeader()
+        across.setHighlightSections(False)
+        across.setSectionsClickable(False)
+        across.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        across.setMinimumSectionSize(32)
+        across.setSectionResizeMode(Column.RUN, QHeaderView.ResizeMode.Stretch)
+        for column, width in WIDTHS.items():
+            across.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            across.resizeSection(column, width)
+
+    def _settle(self) -> None:
+        self._switcher.show_content(self.model.rowCount() > 0)
+
+    def _tick(self) -> None:
+        if self.view.isVisible():
+            self.model.tick()
+
+    def _choose(self, index: QModelIndex) -> None:
+        run_id = index.data(RUN_ROLE)
+        if run_id:
+            self.run_chosen.emit(run_id)
+
+    def _follow_keys(self, index: QModelIndex) -> None:
+        if self.view.hasFocus() and QApplication.mouseButtons() == Qt.MouseButton.NoButton:
+            self._choose(index)
+
+    def _open_menu(self, at: QPoint) -> None:
+        index = self.view.indexAt(at)
+        if not index.isValid():
+            return
+        run = self.model.run_at(index.row())
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        show = QAction("Show on the canvas", menu)
+        show.triggered.connect(lambda: self.run_chosen.emit(run.run_id))
+        copy = QAction("Copy run id", menu)
+        copy.triggered.connect(lambda: QApplication.clipboard().setText(run.run_id))
+        stop = QAction("Stop", menu)
+        stop.setEnabled(not run.status.is_final)
+        stop.triggered.connect(lambda: self.stop_requested.emit(run.run_id))
+        menu.addActions([show, copy, stop])
+        menu.popup(self.view.viewport().mapToGlobal(at))
