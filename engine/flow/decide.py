@@ -19,6 +19,7 @@ from engine.flow.state import reduce_value
 from engine.flow.topology import NO_LOOP
 from engine.model.events import (
     INPUTS,
+    STOPPED,
     CancelRequested,
     RunAccepted,
     RunCancelled,
@@ -27,6 +28,7 @@ from engine.model.events import (
     RunEvent,
     RunFailed,
     RunStarted,
+    RunSuspended,
     RunWaiting,
     StepCancelled,
     StepCompleted,
@@ -58,6 +60,9 @@ def decide(run: RunState, happened: RunEvent) -> list[RunEvent]:
             return _abandon(run, happened)
         case RunContinued():
             return _continue(run, happened)
+        case RunSuspended():
+            run.suspended = True
+            return [happened]
         case RunWaiting():
             run.status, run.waiting_for = RunStatus.WAITING, happened.reason
             return [happened]
@@ -108,9 +113,9 @@ def _abandon(run: RunState, event: StepsAbandoned) -> list[RunEvent]:
 
 
 def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
-    """After a restart: a step that had started and has no recorded end is tried again (rule 6)."""
+    """After a restart: a step that had started and has no recorded end is tried again (section 6)."""
     out: list[RunEvent] = [event]
-    run.status, run.waiting_for = RunStatus.RUNNING, None
+    run.status, run.waiting_for, run.suspended = RunStatus.RUNNING, None, False
     if run.cancelling:
         _stop_running(run, event.at, out)
     for node, step in list(run.running.items()):
@@ -118,6 +123,10 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
         run.running[node] = step._replace(attempt=attempt)
         run.attempts[node], run.started[node] = attempt, event.at
         out.append(StepStarted(event.at, run.plan.topology.node_ids[node], step.visit, attempt))
+    if not run.holding:
+        held, run.held = run.held, []
+        for node, wires in held:
+            _begin(run, node, wires, event.at, out)
     return _settle(run, event.at, out)
 
 
@@ -170,7 +179,9 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     if node is None:
         return []
     definition, plan = run.plan.graph.nodes[node], run.plan
-    _finish(run, node, StepStatus.FAILED, None, event.error, event.duration_us)
+    stopped = run.cancelling and event.error_type == STOPPED
+    status = StepStatus.CANCELLED if stopped else StepStatus.FAILED
+    _finish(run, node, status, None, event.error, event.duration_us)
     out: list[RunEvent] = [event]
     if run.cancelling:
         return _settle(run, event.at, out)
@@ -210,7 +221,7 @@ def _check_exits(run: RunState, node: int, at: int, out: list[RunEvent]) -> bool
     """Rule 2.5: the run is completed as soon as an exit condition holds after a step."""
     for condition in run.plan.exits:
         try:
-            holds = condition.holds(run.scope(node))
+            holds = condition.holds(run.scope(node, run.results[node]))
         except ExpressionError as error:
             _fail_run(run, f"The exit condition {condition.text!r} could not be evaluated: {error}", None)
             return True
@@ -235,7 +246,7 @@ def _choose(run: RunState, node: int, route: Route) -> tuple[list[int], list[int
     """The route's edges that hold and those that do not, as of now."""
     if not route.conditional:
         return [*route.always, *route.otherwise], []
-    scope = run.scope(node)
+    scope = run.scope(node, run.results[node])
     held = {edge: condition.holds(scope) for edge, condition in route.conditional}
     otherwise = not any(held.values())
     taken = [*route.always, *(edge for edge, holds in held.items() if holds)]
@@ -328,6 +339,10 @@ def _find_wires(run: RunState, node: int) -> tuple[int, ...]:
 
 def _start(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[RunEvent]) -> None:
     _enter(run, node)
+    _begin(run, node, wires, at, out)
+
+
+def _begin(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[RunEvent]) -> None:
     graph = run.plan.graph
     if len(run.path) >= graph.max_steps and not run.holding:
         _fail_run(run, _explain_max_steps(run, node), run.plan.topology.node_ids[node])
@@ -426,5 +441,5 @@ def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
         _end(run, RunStatus.CANCELLED, RunCancelled(at), out)
     elif run.failure is not None:
         _end(run, RunStatus.FAILED, RunFailed(at, run.failure.message, run.failure.node), out)
-    elif not run.held:
+    elif not run.held and not run.suspended:
         _end(run, RunStatus.COMPLETED, RunCompleted(at), out)

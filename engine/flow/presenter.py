@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.flow.values import copy_json
 from engine.model.events import (
+    STOPPED,
     CancelRequested,
     JournalEntry,
     RunAccepted,
@@ -15,6 +16,7 @@ from engine.model.events import (
     RunEvent,
     RunFailed,
     RunStarted,
+    RunSuspended,
     RunWaiting,
     StepCancelled,
     StepCompleted,
@@ -58,6 +60,8 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             return "execution_status_update", None, f"Run waits: {event.reason}", data
         case RunContinued():
             return "workflow_resumed", None, "Run goes on after a restart", {"status": "running"}
+        case RunSuspended():
+            return "log", None, "The program closes; the run goes on at the next start", {"level": "info"}
         case CancelRequested():
             return "log", None, "Cancel requested", {"level": "info"}
         case StepsAbandoned():
@@ -82,7 +86,8 @@ def _describe_step(
             data["state_keys"] = sorted([*event.changes, *event.removed])
             data |= {"result": copy_json(event.result)} if _is_small(event.result) else {"result_omitted": True}
         case StepFailed():
-            kind, message = "failed", f"{event.node} failed: {event.error}"
+            stopped = event.error_type == STOPPED
+            kind, message = ("cancelled", f"{event.node} stopped") if stopped else ("failed", f"{event.node} failed: {event.error}")
             data |= {"error": event.error, "error_type": event.error_type, "handled": event.handled}
     data["execution_event"] = kind
     if not isinstance(event, StepSkipped):

@@ -66,6 +66,7 @@ class RunState:
         "status",
         "step_status",
         "steps_finished",
+        "suspended",
         "todo",
         "unresolved",
         "visits",
@@ -85,6 +86,7 @@ class RunState:
         self.failure: Failure | None = None
         self.waiting_for: str | None = None
         self.cancelling = False
+        self.suspended = False
 
         self.step_status = [StepStatus.PENDING] * nodes
         self.visits = [0] * nodes
@@ -114,15 +116,15 @@ class RunState:
     @property
     def holding(self) -> bool:
         """Whether nothing new may start."""
-        return self.failure is not None or self.cancelling
+        return self.failure is not None or self.cancelling or self.suspended
 
-    def scope(self, node: int | None = None) -> Scope:
-        """What an expression sees now; ``node`` is the step whose ``result`` and ``visit`` it may name."""
+    def scope(self, node: int, result: Any = None) -> Scope:
+        """What an expression at ``node`` sees now; ``result`` is that of the step just done, where there is one."""
         return Scope(
             state=self.state,
-            result=None if node is None else self.results[node],
+            result=result,
             steps=self,
-            visit=0 if node is None else self.visits[node],
+            visit=self.visits[node],
             run={"id": self.run_id, "graph": self.plan.graph.name, "steps": len(self.path)},
         )
 

@@ -132,6 +132,13 @@ class RunWaiting:
 
 
 @dataclass(slots=True)
+class RunSuspended:
+    """The program is closing: nothing new starts, and the run goes on at the next start."""
+
+    at: int
+
+
+@dataclass(slots=True)
 class RunContinued:
     """After a restart of the program, the run goes on."""
 
@@ -152,11 +159,15 @@ RunEvent: TypeAlias = (
     | RunFailed
     | RunCancelled
     | RunWaiting
+    | RunSuspended
     | RunContinued
 )
 
 
-INPUTS = (RunAccepted, StepCompleted, StepFailed, CancelRequested, StepsAbandoned, RunWaiting, RunContinued)
+STOPPED = "StepWasCancelled"
+"""The ``error_type`` of a step that stopped because it was asked to."""
+
+INPUTS = (RunAccepted, StepCompleted, StepFailed, CancelRequested, StepsAbandoned, RunWaiting, RunSuspended, RunContinued)
 """The events that come from outside; every other one follows from these by ``decide``."""
 
 

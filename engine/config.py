@@ -1,0 +1,49 @@
+"""What can be set: ``AppConfig``, from arguments or from the environment (``WFE_<FIELD>``)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+_PREFIX = "WFE_"
+
+
+def _default_workers() -> int:
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+class AppConfig(BaseModel):
+    """Settings of one engine. A field that is not given is taken from ``WFE_<FIELD>``, else from the default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app_name: str = "Agent Workflow Engine"
+    debug: bool = False
+    database_url: str = Field(
+        default="sqlite:///workflows.db", description="An SQLAlchemy URL; a relative path counts from here."
+    )
+    synchronous: Literal["full", "normal"] = Field(
+        default="full", description="full: a commit survives a power cut; normal: it survives a crash of the program."
+    )
+    workers: int = Field(default_factory=_default_workers, ge=1, le=1024, description="Threads that run tools.")
+    workspace: Path = Field(default_factory=Path.cwd, description="The folder that file tools may work in.")
+    tools_dirs: tuple[Path, ...] = Field(default=(), description="Folders of tool files.")
+    cancel_grace_s: float = Field(default=5.0, ge=0, description="Time that steps have to stop when a run is cancelled.")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    api_token: SecretStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_environment(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        found: dict[str, Any] = {}
+        for name in cls.model_fields:
+            text = os.environ.get(_PREFIX + name.upper())
+            if text:
+                found[name] = text.split(os.pathsep) if name == "tools_dirs" else text
+        return {**found, **given}

@@ -1,0 +1,207 @@
+"""One try of a step: finding its arguments, calling the tool, and turning what came of it into an event.
+
+``prepare`` runs on the engine thread and only looks up references; copying, coercing and calling happen on the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ArgumentError, StepError, WorkflowError
+from engine.flow.run_state import RunState
+from engine.flow.state import StateView, find_changes
+from engine.flow.values import copy_json, to_json
+from engine.model.events import StepCompleted, StepFailed, StepStarted
+from engine.model.graph import RESULT_PORT, NodeDefinition
+from engine.model.tool import Tool
+from engine.tools.context import ToolContext
+
+
+def now_us() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(slots=True)
+class Attempt:
+    """All a worker needs. ``values`` and ``state`` refer to the run's own values: to be copied, never changed."""
+
+    started: StepStarted
+    tool: Tool
+    values: dict[str, Any]
+    state: dict[str, Any] | None
+    save_as: str | None
+    context: ToolContext
+    began_ns: int = 0
+
+    @property
+    def run_id(self) -> str:
+        return self.context.run_id
+
+    def cancel(self) -> None:
+        """Ask the tool to stop. Any thread."""
+        self.context.cancel_event.set()
+
+
+def prepare(run: RunState, node: int, tool: Tool, started: StepStarted, workspace: Path) -> Attempt:
+    """The attempt, with the state and the results as they are now (section 3 of the semantics).
+
+    Raises:
+        StepError: a parameter has no value, or its expression cannot be evaluated.
+    """
+    definition = run.plan.graph.nodes[node]
+    return Attempt(
+        started=started,
+        tool=tool,
+        values=_find_values(run, node, definition, tool),
+        state=dict(run.state) if tool.takes_state else None,
+        save_as=definition.save_as,
+        context=ToolContext(run.run_id, started.node, started.visit, started.attempt, workspace),
+    )
+
+
+def _find_values(run: RunState, node: int, definition: NodeDefinition, tool: Tool) -> dict[str, Any]:
+    values = _find_wired(run, node)
+    for name, expression in run.plan.bindings[node]:
+        if name not in values:
+            try:
+                values[name] = expression.evaluate(run.scope(node))
+            except WorkflowError as error:
+                raise ArgumentError(f'parameter "{name}" ({expression.text}): {error.message}') from error
+    for name, value in definition.parameters.items():
+        values.setdefault(name, value)
+    for port in tool.inputs:
+        if port.name not in values:
+            if port.name in run.state:
+                values[port.name] = run.state[port.name]
+            elif port.required:
+                raise ArgumentError(_explain_missing(run, port.name))
+    return values
+
+
+def _find_wired(run: RunState, node: int) -> dict[str, Any]:
+    """Values of the wires that were taken; of several for one parameter, the source that finished last."""
+    values: dict[str, Any] = {}
+    best: dict[str, int] = {}
+    for edge in run.running[node].wires:
+        source = run.plan.topology.source[edge]
+        port, name = run.plan.ports[edge]
+        if run.finish_order[source] > best.get(name, -1):
+            best[name] = run.finish_order[source]
+            values[name] = _read_port(run.results[source], port, run.plan.topology.node_ids[source], name)
+    return values
+
+
+def _read_port(result: Any, port: str, source: str, name: str) -> Any:
+    if port == RESULT_PORT:
+        return result
+    if isinstance(result, Mapping) and port in result:
+        return result[port]
+    has = f'it has {", ".join(sorted(result)) or "no fields"}' if isinstance(result, Mapping) else "it is no object"
+    raise ArgumentError(f'parameter "{name}": the result of "{source}" has no field "{port}"; {has}')
+
+
+def _explain_missing(run: RunState, name: str) -> str:
+    keys = ", ".join(sorted(run.state)[:10]) or "none yet"
+    return (
+        f'parameter "{name}" has no value: wire something to it, give it a value or an expression, '
+        f'or put a key "{name}" into the state (keys there: {keys})'
+    )
+
+
+def execute(attempt: Attempt) -> StepCompleted | StepFailed:
+    """Call the tool on this thread. Never raises."""
+    try:
+        return finish(attempt, attempt.tool.function(**begin(attempt)))
+    except BaseException as error:
+        return fail(attempt, error)
+
+
+async def execute_async(attempt: Attempt) -> StepCompleted | StepFailed:
+    """Await the tool on this event loop. Raises nothing, cancellation aside."""
+    try:
+        return finish(attempt, await attempt.tool.function(**begin(attempt)))
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # SystemExit too: it would end the loop of all others
+        return fail(attempt, error)
+
+
+def begin(attempt: Attempt) -> dict[str, Any]:
+    """The tool's own copies of its arguments, of the types it asks for; the clock starts."""
+    attempt.began_ns = time.perf_counter_ns()
+    tool = attempt.tool
+    arguments = tool.coerce({name: copy_json(value) for name, value in attempt.values.items()})
+    if attempt.state is not None:
+        arguments["state"] = StateView(attempt.state)
+        attempt.values = arguments  # the view is needed again to find what changed
+    if tool.takes_context:
+        arguments["context"] = attempt.context
+    return arguments
+
+
+def finish(attempt: Attempt, returned: Any) -> StepCompleted:
+    """The step's completion.
+
+    Raises:
+        ResultError: what was returned cannot be kept.
+    """
+    removed: tuple[str, ...] = ()
+    if attempt.state is None:
+        result, changes = to_json(returned), {}
+    else:
+        result, changes, removed = find_changes(attempt.state, attempt.values["state"], returned)
+    if attempt.save_as is not None:
+        changes = {**changes, attempt.save_as: result}
+    started = attempt.started
+    return StepCompleted(
+        at=now_us(),
+        node=started.node,
+        visit=started.visit,
+        attempt=started.attempt,
+        result=result,
+        changes=changes,
+        removed=removed,
+        duration_us=_duration_us(attempt),
+    )
+
+
+def fail(attempt: Attempt, error: BaseException) -> StepFailed:
+    """The step's failure, in words; with the part of the traceback that is the tool's own."""
+    own = isinstance(error, WorkflowError)
+    started = attempt.started
+    return StepFailed(
+        at=now_us(),
+        node=started.node,
+        visit=started.visit,
+        attempt=started.attempt,
+        error=str(error) if own else _describe(error),
+        error_type=getattr(error, "code", type(error).__name__) if isinstance(error, StepError) else type(error).__name__,
+        trace="" if own else _tool_trace(error),
+        duration_us=_duration_us(attempt),
+    )
+
+
+def _duration_us(attempt: Attempt) -> int:
+    return (time.perf_counter_ns() - attempt.began_ns) // 1_000 if attempt.began_ns else 0
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be shown)"
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _tool_trace(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    lines = "".join(traceback.format_list(frames[-20:]))
+    return f"{lines}{_describe(error)}".encode("utf-8", "replace").decode("utf-8")

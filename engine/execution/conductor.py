@@ -1,0 +1,447 @@
+"""The engine's thread: it alone changes runs and writes the journal.
+
+Whatever happens comes in through one queue. The thread takes all that has gathered, *decides*, *commits* everything in one
+transaction, *acts* (starts and stops steps) and *tells* (subscribers and those who asked), in this order and nowhere else. So
+nothing is announced or built upon before it is durable, and runs share commits.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.errors import ServiceUnavailable, StepError
+from engine.execution.async_loop import AsyncLoop
+from engine.execution.attempts import Attempt, now_us, prepare
+from engine.execution.qt_pool import ThreadPool
+from engine.execution.snapshots import take_snapshot
+from engine.flow.decide import decide
+from engine.flow.run_state import RunState
+from engine.model.events import (
+    STOPPED,
+    CancelRequested,
+    JournalEntry,
+    RunAccepted,
+    RunCancelled,
+    RunCompleted,
+    RunContinued,
+    RunEvent,
+    RunFailed,
+    RunStarted,
+    RunSuspended,
+    RunWaiting,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepsAbandoned,
+    StepStarted,
+)
+from engine.model.run import RunSnapshot, RunSummary
+from engine.model.tool import Tool
+from engine.storage.database import is_storage_error
+from engine.storage.journal import Batch, StateManager
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Subscriber = Callable[[Sequence[JournalEntry]], None]
+
+_MAX_BATCH = 1_000
+_RECENT_RUNS = 32
+_STATUS_EVENTS = (RunAccepted, RunStarted, RunWaiting, RunContinued, RunCompleted, RunFailed, RunCancelled)
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run in memory: its state, the tools as they were when it came in, and the attempts under way."""
+
+    state: RunState
+    about: RunSummary
+    tools: tuple[Tool | None, ...]
+    stored: bool = False
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    waiters: list[Future[RunSnapshot]] = field(default_factory=list)
+
+
+class Conductor:
+    """Owns the thread, the executors and the live runs. Methods named ``post_...`` are for any thread and never wait."""
+
+    def __init__(self, store: StateManager, workers: int, workspace: Path, cancel_grace_s: float) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._cancel_grace_s = cancel_grace_s
+        self._inbox: queue.SimpleQueue[tuple[str, RunEvent] | Callable[[], None]] = queue.SimpleQueue()
+        self._pool = ThreadPool(workers, self.post)
+        self._async = AsyncLoop(self.post)
+        self._runs: dict[str, LiveRun] = {}
+        self._recent: OrderedDict[str, LiveRun] = OrderedDict()
+        self._subscribers: list[Subscriber] = []
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_numbers = itertools.count()
+        self._next_seq = store.last_seq() + 1
+
+        self._entries: list[JournalEntry] = []
+        self._changed: dict[str, LiveRun] = {}
+        self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
+        self._stops: list[Attempt] = []
+        self._answers: list[Callable[[], None]] = []
+        self._ended: list[LiveRun] = []
+
+        self._draining = False  # closing: nothing new starts
+        self._dropping = False  # closing: reports of steps that were told to stop are thrown away
+        self._ending = False
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    # From any thread ------------------------------------------------------------------------------------------
+
+    @property
+    def last_seq(self) -> int:
+        return self._next_seq - 1
+
+    @property
+    def active_runs(self) -> int:
+        return len(self._runs)
+
+    @property
+    def running_steps(self) -> int:
+        return sum(len(live.attempts) for live in list(self._runs.values()))
+
+    def post(self, run_id: str, event: RunEvent) -> None:
+        """Report something that happened to a run."""
+        self._inbox.put((run_id, event))
+
+    def post_call(self, function: Callable[[], T]) -> Future[T]:
+        """Have the engine's thread call this; the answer is given after whatever it recorded is committed."""
+        future: Future[T] = Future()
+        if self._stopped.is_set():
+            future.set_exception(_closed())
+            return future
+
+        def call() -> None:
+            try:
+                value = function()
+            except Exception as error:
+                self._answers.append(lambda error=error: _fail(future, error))  # type: ignore[misc]
+            else:
+                self._answers.append(lambda: _resolve(future, value))
+
+        self._inbox.put(call)
+        if self._stopped.is_set():
+            _fail(future, _closed())
+        return future
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Be told of committed entries, on the engine's thread."""
+        self._subscribers = [*self._subscribers, subscriber]
+
+        def unsubscribe() -> None:
+            self._subscribers = [other for other in self._subscribers if other is not subscriber]
+
+        return unsubscribe
+
+    # On the engine's thread -----------------------------------------------------------------------------------
+
+    def accept(self, live: LiveRun, event: RunAccepted) -> str:
+        """Take a new run in. Its id is the answer, once it is committed."""
+        if self._draining:
+            raise _closed()
+        self._runs[live.state.run_id] = live
+        self._take_in(live, event)
+        return live.state.run_id
+
+    def adopt(self, live: LiveRun, event: RunContinued | RunWaiting) -> bool:
+        """Take in a run from before a restart; whether it was not here already."""
+        run_id = live.state.run_id
+        known = self._runs.get(run_id)
+        if self._draining or (known is not None and known.state.waiting_for is None):
+            return False
+        if known is not None:
+            live.waiters = known.waiters
+        live.stored = True
+        self._runs[run_id] = live
+        self._take_in(live, event)
+        return True
+
+    def cancel(self, run_id: str) -> bool:
+        """Begin to cancel a run; whether there was anything to cancel."""
+        live = self._runs.get(run_id)
+        if live is None or live.state.cancelling:
+            return False
+        self._take_in(live, CancelRequested(now_us()))
+        if not live.state.status.is_final:
+            self._stops.extend(live.attempts.values())
+            self._call_later(self._cancel_grace_s, lambda: self.post(run_id, StepsAbandoned(now_us())))
+        return True
+
+    def find_snapshot(self, run_id: str) -> RunSnapshot | None:
+        """The run as it stands, if it is in memory."""
+        live = self._runs.get(run_id) or self._recent.get(run_id)
+        return None if live is None else take_snapshot(live.state, live.about, self.last_seq)
+
+    def remember(self, live: LiveRun) -> None:
+        """Keep an ended run that somebody looked at within reach."""
+        self._recent[live.state.run_id] = live
+        while len(self._recent) > _RECENT_RUNS:
+            self._recent.popitem(last=False)
+
+    def add_waiter(self, run_id: str, future: Future[RunSnapshot]) -> bool:
+        """Resolve the future when the run has ended; False where no such run is in memory."""
+        if (live := self._runs.get(run_id)) is not None:
+            live.waiters.append(future)
+            return True
+        if (snapshot := self.find_snapshot(run_id)) is not None:
+            self._answers.append(lambda: _resolve(future, snapshot))
+            return True
+        return False
+
+    # The loop -------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while not self._ending:
+                try:
+                    self._handle(self._inbox.get(timeout=self._until_next_timer()))
+                    for _ in range(_MAX_BATCH):
+                        self._handle(self._inbox.get_nowait())
+                except queue.Empty:
+                    pass
+                self._fire_timers()
+                self._commit()
+                self._act()
+                self._tell()
+        except _CannotGoOn as error:
+            log.critical("the engine stops: %s", error)
+        except Exception:
+            log.exception("internal error; the engine stops")
+        finally:
+            self._refuse_the_rest()
+
+    def _handle(self, message: tuple[str, RunEvent] | Callable[[], None]) -> None:
+        if not isinstance(message, tuple):
+            message()
+            return
+        run_id, event = message
+        live = self._runs.get(run_id)
+        if live is None or (self._dropping and isinstance(event, StepFailed) and event.error_type == STOPPED):
+            return  # a late report
+        self._take_in(live, event)
+
+    def _take_in(self, live: LiveRun, event: RunEvent) -> None:
+        try:
+            events = decide(live.state, event)
+        except Exception:
+            events = self._give_up(live)
+        run_id = live.state.run_id
+        for fact in events:
+            self._entries.append(JournalEntry(self._next_seq, run_id, fact))
+            self._next_seq += 1
+            match fact:
+                case StepStarted():
+                    self._prepare(live, fact)
+                case StepCompleted() | StepFailed():
+                    live.attempts.pop(fact.node, None)
+                case StepCancelled():
+                    if (attempt := live.attempts.pop(fact.node, None)) is not None:
+                        self._stops.append(attempt)
+                case _ if isinstance(fact, _STATUS_EVENTS):
+                    self._changed[run_id] = live
+        if live.state.status.is_final and run_id in self._runs:
+            del self._runs[run_id]
+            self._ended.append(live)
+
+    def _prepare(self, live: LiveRun, started: StepStarted) -> None:
+        run = live.state
+        node = run.plan.topology.index[started.node]
+        tool = live.tools[node]
+        assert tool is not None, "a run with a missing tool is refused, or waits"
+        try:
+            attempt = prepare(run, node, tool, started, self._workspace)
+        except StepError as error:
+            failed = StepFailed(now_us(), started.node, started.visit, started.attempt, error.message, error.code)
+            self._starts.append((live, failed))
+        else:
+            live.attempts[started.node] = attempt
+            self._starts.append((live, attempt))
+
+    def _give_up(self, live: LiveRun) -> list[RunEvent]:
+        """A fault of ours: the run ends here, and says where to look."""
+        reference = uuid.uuid4().hex[:8]
+        log.exception("internal error %s in run %s", reference, live.state.run_id)
+        live.state.status, live.state.completed_at = type(live.state.status).FAILED, now_us()
+        message = f"Internal error {reference}; the log has the details."
+        return [RunFailed(now_us(), message)]
+
+    def _commit(self) -> None:
+        """One transaction for all that gathered. If the disk does not take it, wait and try again: nothing goes on."""
+        if not self._entries:
+            return
+        batch = Batch(self._entries)
+        for live in self._changed.values():
+            row = _row_of(live)
+            if live.stored:
+                batch.changed_runs.append({("run_id" if key == "id" else f"new_{key}"): row[key] for key in _CHANGING})
+            else:
+                batch.new_runs.append(row)
+        warned = False
+        while True:
+            try:
+                self._store.append(batch)
+                break
+            except Exception as error:
+                if not is_storage_error(error):
+                    raise
+                if not warned:
+                    log.error("the journal cannot be written (%s); work stands still until it can", error)
+                    warned = True
+            if self._stopped.wait(1.0):
+                raise _CannotGoOn("it was closed while the journal could not be written")
+        for live in self._changed.values():
+            live.stored = True
+        self._changed.clear()
+
+    def _act(self) -> None:
+        starts, self._starts = self._starts, []
+        for live, attempt in starts:
+            if isinstance(attempt, StepFailed):
+                self.post(live.state.run_id, attempt)
+            elif live.attempts.get(attempt.started.node) is attempt:
+                (self._async if attempt.tool.is_async else self._pool).submit(attempt)
+        stops, self._stops = self._stops, []
+        for attempt in stops:
+            attempt.cancel()
+            if attempt.tool.is_async:
+                self._async.cancel(attempt)
+
+    def _tell(self) -> None:
+        entries, self._entries = self._entries, []
+        if entries:
+            for subscriber in self._subscribers:
+                try:
+                    subscriber(entries)
+                except Exception:
+                    log.exception("a subscriber failed")
+        ended, self._ended = self._ended, []
+        for live in ended:
+            self.remember(live)
+            if live.waiters:
+                snapshot = take_snapshot(live.state, live.about, self.last_seq)
+                for future in live.waiters:
+                    _resolve(future, snapshot)
+        answers, self._answers = self._answers, []
+        for answer in answers:
+            answer()
+
+    def _call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))
+
+    def _until_next_timer(self) -> float | None:
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _fire_timers(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    # Closing --------------------------------------------------------------------------------------------------
+
+    def close(self, timeout_s: float) -> bool:
+        """Let running steps finish and be recorded, then stop. Runs go on at the next start.
+
+        Steps that do not end in time are told to stop; what they still return is thrown away, and they are tried
+        again at the next start. Returns whether every thread has ended.
+        """
+        if self._stopped.is_set():
+            return True
+        deadline = time.monotonic() + timeout_s
+        self.post_call(self._suspend_all)
+        while time.monotonic() < deadline and self.running_steps and self._thread.is_alive():
+            time.sleep(0.005)
+        self.post_call(self._drop_all)
+        ended = self._async.close(1.0)
+        ended = self._pool.close(1.0) and ended
+        self.post_call(self._end)
+        self._thread.join(2.0)
+        self._stopped.set()  # also ends a wait for a full disk
+        self._thread.join(2.0)
+        return ended and not self._thread.is_alive()
+
+    def _suspend_all(self) -> None:
+        self._draining = True
+        for live in list(self._runs.values()):
+            if live.state.waiting_for is None:
+                self._take_in(live, RunSuspended(now_us()))
+
+    def _drop_all(self) -> None:
+        self._dropping = True
+        for live in self._runs.values():
+            self._stops.extend(live.attempts.values())
+
+    def _end(self) -> None:
+        self._ending = True
+
+    def _refuse_the_rest(self) -> None:
+        """Nobody waits for an engine that has ended."""
+        self._stopped.set()
+        for live in [*self._runs.values(), *self._ended]:
+            for future in live.waiters:
+                _fail(future, _closed())
+        while True:
+            for answer in self._answers:
+                answer()
+            self._answers.clear()
+            try:
+                message = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if not isinstance(message, tuple):
+                self._draining = True
+                message()
+
+
+class _CannotGoOn(Exception):
+    """The engine has to end with work unrecorded; nothing of it was announced."""
+
+
+_CHANGING = ("id", "status", "started_at", "completed_at", "error_message", "step_count")
+
+
+def _row_of(live: LiveRun) -> dict[str, Any]:
+    run, about = live.state, live.about
+    return {
+        "id": run.run_id,
+        "graph_id": about.graph_id,
+        "graph_version": about.graph_version,
+        "graph_name": about.graph_name,
+        "status": run.status.value,
+        "accepted_at": run.accepted_at,
+        "started_at": run.started_at,
+        "completed_at": run.completed_at,
+        "error_message": run.failure.message if run.failure else run.waiting_for,
+        "step_count": len(run.path),
+    }
+
+
+def _closed() -> ServiceUnavailable:
+    return ServiceUnavailable("the engine is closed")
+
+
+def _resolve(future: Future[Any], value: Any) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_result(value)
+
+
+def _fail(future: Future[Any], error: Exception) -> None:
+    if not future.done() and future.set_running_or_notify_cancel():
+        future.set_exception(error)

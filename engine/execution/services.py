@@ -1,0 +1,54 @@
+"""The engine with all it needs, opened and closed as one: for the window, the headless server and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.config import AppConfig
+from engine.execution.engine import ExecutionEngine
+from engine.storage.database import Database, open_database
+from engine.storage.graphs import GraphManager
+from engine.storage.journal import StateManager
+from engine.tools.builtin import register_builtin_tools
+from engine.tools.discovery import LoadFailure, load_tools_dir
+from engine.tools.registry import ToolRegistry
+
+
+@dataclass(slots=True)
+class Services:
+    """What the doors share. ``load_failures`` tells of tool files that could not be loaded."""
+
+    config: AppConfig
+    database: Database
+    graphs: GraphManager
+    states: StateManager
+    registry: ToolRegistry
+    engine: ExecutionEngine
+    load_failures: list[LoadFailure] = field(default_factory=list)
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Close in reverse order; whether all threads have ended."""
+        ended = self.engine.close(timeout_s)
+        self.database.close()
+        return ended
+
+
+def open_services(config: AppConfig | None = None) -> Services:
+    """Open the database, load the tools, and let unfinished runs go on.
+
+    Raises:
+        DatabaseError: the database cannot be used; says what to do.
+    """
+    config = config or AppConfig()
+    database = open_database(config)
+    try:
+        registry = ToolRegistry()
+        register_builtin_tools(registry, config.workspace)
+        failures = [failure for folder in config.tools_dirs for failure in load_tools_dir(registry, folder)]
+        graphs, states = GraphManager(database), StateManager(database)
+        engine = ExecutionEngine(graph_manager=graphs, state_manager=states, tool_registry=registry, config=config)
+        engine.recover()
+    except BaseException:
+        database.close()
+        raise
+    return Services(config, database, graphs, states, registry, engine, failures)

@@ -1,0 +1,55 @@
+"""What callers see of a run: taken from its ``RunState`` at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.flow.run_state import SKIPPED, TAKEN, RunState
+from engine.flow.values import copy_json
+from engine.model.run import CurrentState, RunSnapshot, RunSummary, StepInfo, to_datetime
+from engine.model.status import StepStatus
+
+
+def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
+    """The run as it stands. Values are shared with the run: read only (``own_copy`` gives one to keep)."""
+    ids = run.plan.topology.node_ids
+    steps = {
+        ids[node]: StepInfo(
+            node_id=ids[node],
+            status=status,
+            visit=run.visits[node],
+            attempt=run.attempts[node],
+            started_at=to_datetime(run.started[node]) if run.visits[node] else None,
+            duration_s=run.durations[node] / 1e6 if run.finish_order[node] and status is not StepStatus.RUNNING else None,
+            error=run.errors[node],
+        )
+        for node, status in enumerate(run.step_status)
+        if status is not StepStatus.PENDING or run.visits[node]
+    }
+    return RunSnapshot(
+        run_id=run.run_id,
+        graph_id=about.graph_id,
+        graph_version=about.graph_version,
+        graph_name=about.graph_name,
+        status=run.status,
+        current_state=CurrentState(dict(run.state), [ids[node] for node in run.path]),
+        accepted_at=to_datetime(run.accepted_at),
+        started_at=None if run.started_at is None else to_datetime(run.started_at),
+        completed_at=None if run.completed_at is None else to_datetime(run.completed_at),
+        error_message=run.failure.message if run.failure else run.waiting_for,
+        steps=steps,
+        results={ids[node]: run.results[node] for node, order in enumerate(run.finish_order) if order},
+        edges_taken=frozenset(edge for edge, decided in enumerate(run.decided) if decided == TAKEN),
+        edges_skipped=frozenset(edge for edge, decided in enumerate(run.decided) if decided == SKIPPED),
+        seq=seq,
+    )
+
+
+def own_copy(snapshot: RunSnapshot) -> RunSnapshot:
+    """The snapshot with values of its own."""
+    state = snapshot.current_state
+    return replace(
+        snapshot,
+        current_state=CurrentState(copy_json(state.data), state.execution_path),
+        results={node: copy_json(result) for node, result in snapshot.results.items()},
+    )

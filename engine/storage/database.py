@@ -1,0 +1,237 @@
+"""Opening the database, and the two ways in: one writer, many readers.
+
+SQLite runs in WAL mode with ``BEGIN IMMEDIATE`` for every write and ``synchronous=FULL`` by default. All writes of a program go through
+one connection that only one thread has at a time; readers have their own, read-only. A lock file keeps a second
+program out and dies with the program that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, make_url
+
+from engine.config import AppConfig
+from engine.errors import DatabaseError, DatabaseInUse
+from engine.storage.migrations import prepare_schema
+
+try:
+    import pysqlite3 as sqlite  # a newer SQLite than Debian 12's, which has a WAL bug
+except ImportError:  # pragma: no cover - not Linux
+    import sqlite3 as sqlite  # type: ignore[no-redef]
+
+_PRAGMAS = (
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA trusted_schema=OFF",
+)
+
+_open_databases: weakref.WeakValueDictionary[str, Database] = weakref.WeakValueDictionary()
+_opening = threading.Lock()
+
+
+class Database:
+    """An open database. Any thread may use it; ``write`` waits for its turn, so not on a thread that must not wait."""
+
+    def __init__(self, url: str, synchronous: str = "full", *, read_only: bool = False) -> None:
+        """Open, and bring the schema up to date.
+
+        Raises:
+            DatabaseInUse: another program has it open.
+            DatabaseError: it is damaged, not ours, or newer than this program; nothing was changed.
+        """
+        self.url = make_url(url)
+        self.path = _find_path(self.url)
+        self.read_only = read_only
+        self._turn = threading.RLock()
+        self._lock_file: BinaryIO | None = None
+        if read_only and self.path is not None and not self.path.exists():
+            raise DatabaseError(f"there is no database at {self.path}")
+        if self.path is not None and not read_only:
+            _make_folder(self.path)
+            self._lock_file = _lock(self.path)
+        try:
+            self._reading = self._make_readers()
+            if read_only:
+                return
+            self._writing = self._make_writer(synchronous)
+            self._writer = self._writing.connect()
+            prepare_schema(self._writer, self.path)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, sa.exc.DatabaseError):
+                raise DatabaseError(_explain(error, self.path)) from error
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end of the block, rolled back when it raises."""
+        if self.read_only:
+            raise DatabaseError("this database was opened for reading only")
+        with self._turn:
+            if self._writer.closed:
+                raise DatabaseError("the database is closed")
+            with self._writer.begin():
+                yield self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading what is committed."""
+        if self._reading is None:  # a database in memory has one connection for all
+            with self.write() as connection:
+                yield connection
+        else:
+            with self._reading.connect() as connection:
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections and give up the lock. May be called again."""
+        with self._turn:
+            if (writer := getattr(self, "_writer", None)) is not None:
+                writer.close()
+            for engine in (getattr(self, "_writing", None), getattr(self, "_reading", None)):
+                if engine is not None:
+                    engine.dispose()
+            if self._lock_file is not None:
+                self._lock_file.close()
+                self._lock_file = None
+        with _opening:
+            for key, database in list(_open_databases.items()):
+                if database is self:
+                    del _open_databases[key]
+
+    def _make_writer(self, synchronous: str) -> Engine:
+        if self.url.get_backend_name() != "sqlite":
+            return sa.create_engine(self.url, pool_size=1, max_overflow=0)
+        path = ":memory:" if self.path is None else str(self.path)
+
+        def connect() -> Any:
+            connection = sqlite.connect(path, isolation_level=None, check_same_thread=False)
+            for pragma in (*_PRAGMAS, "PRAGMA journal_size_limit=67108864", f"PRAGMA synchronous={synchronous}"):
+                connection.execute(pragma)
+            if self.path is not None:
+                connection.execute("PRAGMA journal_mode=WAL")
+            return connection
+
+        engine = sa.create_engine("sqlite://", creator=connect, module=sqlite, poolclass=sa.pool.StaticPool)
+        # The driver would begin late, and deferred; a writer must have its turn from the start.
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        return engine
+
+    def _make_readers(self) -> Engine | None:
+        if self.url.get_backend_name() != "sqlite":
+            return sa.create_engine(self.url, pool_size=4)
+        if self.path is None:
+            return None
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+
+        def connect() -> Any:
+            connection = sqlite.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            return connection
+
+        engine = sa.create_engine(
+            "sqlite://", creator=connect, module=sqlite, poolclass=sa.pool.QueuePool, pool_size=4, max_overflow=4
+        )
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
+
+
+def open_database(config: AppConfig | None = None) -> Database:
+    """The database of a configuration (by default ``AppConfig()``), shared by all who open it in this program.
+
+    Raises:
+        DatabaseError: it cannot be used; says why and what to do.
+    """
+    config = config or AppConfig()
+    path = _find_path(make_url(config.database_url))
+    if path is None and make_url(config.database_url).get_backend_name() == "sqlite":
+        return Database(config.database_url, config.synchronous)
+    key = config.database_url if path is None else str(path.absolute())
+    with _opening:
+        database = _open_databases.get(key)
+    if database is None:
+        database = Database(config.database_url, config.synchronous)
+        with _opening:
+            _open_databases[key] = database
+    return database
+
+
+def _find_path(url: sa.URL) -> Path | None:
+    """The file of an SQLite URL; None for one in memory, or for another kind of database."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database)).expanduser()
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(f"the folder {path.parent} for the database cannot be made: {error.strerror}") from error
+
+
+def _lock(path: Path) -> BinaryIO:
+    """Hold the database for this program. The operating system gives the lock up when the program ends, however."""
+    name = path.with_name(path.name + ".lock")
+    try:
+        file = name.open("a+b")
+    except OSError as error:
+        raise DatabaseError(
+            f"the database {path} cannot be written ({error.strerror}); check who owns its folder, "
+            "or choose another place with --database"
+        ) from error
+    try:
+        _lock_file(file)
+    except OSError:
+        with suppress(OSError):
+            file.seek(0)
+            holder = file.read(20).decode("ascii", "replace").strip()
+        file.close()
+        raise DatabaseInUse(
+            f"the database {path} is in use by another program (process {holder or 'unknown'}); "
+            "close it first, or choose another database with --database"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()).encode("ascii"))
+    file.flush()
+    return file
+
+
+if os.name == "nt":  # pragma: no cover
+
+    def _lock_file(file: BinaryIO) -> None:
+        import msvcrt
+
+        file.seek(1 << 30)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _lock_file(file: BinaryIO) -> None:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _explain(error: sa.exc.DatabaseError, path: Path | None) -> str:
+    reason = str(error.orig)
+    if "not a database" in reason or "malformed" in reason:
+        return (
+            f"{path} is damaged or not a database ({reason}); nothing was changed. Restore it from a backup, "
+            "or choose another place with --database"
+        )
+    return f"the database {path or 'in memory'} cannot be used: {reason}"
+
+
+def is_storage_error(error: BaseException) -> bool:
+    """Whether the disk, the file or the server is at fault (full, locked, failing), so that trying again makes sense."""
+    return isinstance(error, sa.exc.OperationalError)

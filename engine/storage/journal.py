@@ -1,0 +1,168 @@
+"""The journal: appended to by the engine alone, read by everybody; and the list of runs derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from engine.config import AppConfig
+from engine.errors import RunNotFound
+from engine.model.events import JournalEntry
+from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microseconds
+from engine.model.status import RunStatus
+from engine.storage.codec import decode_event, encode_event
+from engine.storage.database import Database, open_database
+from engine.storage.tables import events, runs, stored_values
+
+_insert_events = events.insert()
+_insert_runs = runs.insert()
+_update_run = (
+    runs.update()
+    .where(runs.c.id == sa.bindparam("run_id"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("status", "started_at", "completed_at", "error_message", "step_count")})
+)
+_UNFINISHED = [status.value for status in RunStatus if not status.is_final]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit appends: entries in ``seq`` order, the runs that are new, and those whose status changed."""
+
+    entries: list[JournalEntry] = field(default_factory=list)
+    new_runs: list[dict[str, Any]] = field(default_factory=list)
+    changed_runs: list[dict[str, Any]] = field(default_factory=list)
+
+
+class StateManager:
+    """The stored history of all runs. Every method touches the database: not for a thread that must not wait."""
+
+    def __init__(self, database: Database | AppConfig | None = None) -> None:
+        """Use this database, or that of a configuration (by default of ``AppConfig()``)."""
+        self.database = database if isinstance(database, Database) else open_database(database)
+
+    def append(self, batch: Batch) -> None:
+        """Write a batch in one transaction. For the engine only, which is the one writer of the journal."""
+        rows: list[dict[str, Any]] = []
+        values: dict[str, bytes] = {}
+        for entry in batch.entries:
+            row = encode_event(entry.event)
+            rows.append(
+                {"seq": entry.seq, "run_id": entry.run_id, "type": row.type, "data": row.data, "stored": row.stored}
+            )
+            values.update(row.values)
+        with self.database.write() as connection:
+            if batch.new_runs:
+                connection.execute(_insert_runs, batch.new_runs)
+            if values:
+                _store_values(connection, values)
+            if rows:
+                connection.execute(_insert_events, rows)
+            if batch.changed_runs:
+                connection.execute(_update_run, batch.changed_runs)
+
+    def last_seq(self) -> int:
+        """The ``seq`` of the newest event; 0 in an empty journal."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
+
+    def read_events(
+        self, since: int = 0, run_id: str | None = None, graph_id: str | None = None, limit: int | None = 1_000
+    ) -> list[JournalEntry]:
+        """Committed events with a ``seq`` above ``since``, oldest first; of one run or one graph where given."""
+        query = sa.select(events.c.seq, events.c.run_id, events.c.type, events.c.data, events.c.stored)
+        query = query.where(events.c.seq > since).order_by(events.c.seq)
+        if run_id is not None:
+            query = query.where(events.c.run_id == run_id)
+        if graph_id is not None:
+            query = query.where(events.c.run_id.in_(sa.select(runs.c.id).where(runs.c.graph_id == graph_id)))
+        if limit is not None:
+            query = query.limit(limit)
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+
+            def load(digest: str) -> bytes:
+                query = sa.select(stored_values.c.data).where(stored_values.c.hash == digest)
+                return bytes(connection.execute(query).scalar_one())
+
+            return [
+                JournalEntry(row.seq, row.run_id, decode_event(row.type, row.data, row.stored, load)) for row in rows
+            ]
+
+    def find_run(self, run_id: str) -> RunSummary | None:
+        """The run's line in the history, or None."""
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).one_or_none()
+        return None if row is None else _to_summary(row)
+
+    def get_run(self, run_id: str) -> RunSummary:
+        """The run's line in the history.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        run = self.find_run(run_id)
+        if run is None:
+            raise RunNotFound(f'there is no run "{run_id}"', {"run_id": run_id})
+        return run
+
+    def unfinished_runs(self) -> list[RunSummary]:
+        """Runs that have not ended, oldest first."""
+        query = sa.select(runs).where(runs.c.status.in_(_UNFINISHED)).order_by(runs.c.accepted_at)
+        with self.database.read() as connection:
+            return [_to_summary(row) for row in connection.execute(query)]
+
+    def query_runs(
+        self,
+        graph_id: str | None = None,
+        status: RunStatus | str | Sequence[RunStatus | str] | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> HistoryPage:
+        """A page of the history, newest first; ``start_date`` (included) to ``end_date`` (not) by acceptance."""
+        conditions: list[Any] = []
+        if graph_id is not None:
+            conditions.append(runs.c.graph_id == graph_id)
+        if status is not None:
+            wanted = [status] if isinstance(status, str) else list(status)
+            conditions.append(runs.c.status.in_([RunStatus(item).value for item in wanted]))
+        if start_date is not None:
+            conditions.append(runs.c.accepted_at >= to_microseconds(start_date))
+        if end_date is not None:
+            conditions.append(runs.c.accepted_at < to_microseconds(end_date))
+        query = sa.select(runs).where(*conditions).order_by(runs.c.accepted_at.desc(), runs.c.id.desc())
+        with self.database.read() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(runs).where(*conditions)).scalar_one()
+            rows = connection.execute(query.limit(limit).offset(offset)).all()
+        return HistoryPage([_to_summary(row) for row in rows], total, offset + len(rows) < total)
+
+
+def _store_values(connection: Connection, values: dict[str, bytes]) -> None:
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    rows = [{"hash": digest, "size_bytes": len(data), "data": data} for digest, data in values.items()]
+    connection.execute(dialect.insert(stored_values).on_conflict_do_nothing(), rows)
+
+
+def _to_summary(row: Any) -> RunSummary:
+    def when(at_us: int | None) -> datetime | None:
+        return None if at_us is None else to_datetime(at_us)
+
+    return RunSummary(
+        run_id=row.id,
+        graph_id=row.graph_id,
+        graph_version=row.graph_version,
+        graph_name=row.graph_name,
+        status=RunStatus(row.status),
+        accepted_at=to_datetime(row.accepted_at),
+        started_at=when(row.started_at),
+        completed_at=when(row.completed_at),
+        error_message=row.error_message,
+        step_count=row.step_count,
+    )

@@ -1,0 +1,78 @@
+"""Bringing a database to the schema of this version.
+
+Importing alembic takes half a second, so the stored revision is read with plain SQL first, and a new database is made
+straight from the tables and stamped; a test holds both ways against each other. An upgrade is one exclusive
+transaction: killed at any point, it has either happened or not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.errors import DatabaseError
+from engine.storage.tables import metadata
+
+REVISIONS: Final = ("0001",)
+"""All revisions, oldest first; the last is the schema of ``engine.storage.tables``."""
+
+_version = sa.table("alembic_version", sa.column("version_num", sa.String))
+
+
+def prepare_schema(connection: Connection, path: Path | None) -> None:
+    """Make the schema in a new database, or upgrade an older one (a backup is made first).
+
+    Raises:
+        DatabaseError: the database is not ours, or newer than this program.
+    """
+    names = set(sa.inspect(connection).get_table_names())
+    connection.rollback()
+    if not names:
+        with connection.begin():
+            metadata.create_all(connection)
+            connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+            connection.execute(_version.insert().values(version_num=REVISIONS[-1]))
+        return
+    if "alembic_version" not in names or "events" not in names:
+        raise DatabaseError(
+            f"{path or 'this database'} holds something else (its tables: {', '.join(sorted(names)[:5])}); "
+            "nothing was changed. Choose another place with --database"
+        )
+    with connection.begin():
+        revision = connection.execute(sa.select(_version.c.version_num)).scalar_one_or_none()
+    if revision not in REVISIONS:
+        raise DatabaseError(
+            f"{path or 'this database'} was written by a newer version of the program (schema {revision}); "
+            "nothing was changed. Update the program, or choose another database"
+        )
+    if revision != REVISIONS[-1]:
+        if path is not None:
+            _back_up(connection, path, revision)
+        upgrade(connection)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing, in one transaction."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(Path(__file__).parent))
+    with connection.begin():
+        context = MigrationContext.configure(
+            connection, opts={"fn": lambda revision, _: scripts._upgrade_revs("head", revision)}
+        )
+        with Operations.context(context):
+            context.run_migrations()
+
+
+def _back_up(connection: Connection, path: Path, revision: str) -> None:
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.rollback()
+    backup = path.with_name(f"{path.name}.before-upgrade-from-{revision}")
+    if not backup.exists():
+        shutil.copy2(path, backup)
