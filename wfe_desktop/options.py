@@ -1,0 +1,65 @@
+"""What the command line says about how to start, in the one form the window and the headless server share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from engine.config import AppConfig
+
+APP_DIR_NAME = "agent-workflow-engine"
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """What was asked for on the command line; None where nothing was said and the configuration decides.
+
+    ``port`` given means asked for explicitly: then a taken port is an error, else the next free one is used.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    database: str | None = None
+    tools: tuple[Path, ...] = ()
+    open_file: Path | None = None
+
+    @property
+    def explicit_port(self) -> bool:
+        """Whether this port and no other is wanted."""
+        return self.port is not None
+
+    def to_config(self) -> AppConfig:
+        """The configuration: the command line first, then the environment (``WFE_*``), then the defaults.
+
+        The program's default database is a file in the user's data folder, which is made when it is missing.
+
+        Raises:
+            pydantic.ValidationError: a setting of the environment is wrong.
+        """
+        given: dict[str, Any] = {}
+        if self.host is not None:
+            given["host"] = self.host
+        if self.port is not None:
+            given["port"] = self.port
+        if self.tools:
+            given["tools_dirs"] = self.tools
+        if self.database is not None:
+            given["database_url"] = database_url(self.database)
+        config = AppConfig(**given)
+        if "database_url" in config.model_fields_set:
+            return config
+        return config.model_copy(update={"database_url": default_database_url()})
+
+
+def default_database_url() -> str:
+    """The database in the user's data folder; makes the folder."""
+    folder = platformdirs.user_data_path(APP_DIR_NAME, appauthor=False, ensure_exists=True)
+    return f"sqlite:///{folder / 'workflows.db'}"
+
+
+def database_url(text: str) -> str:
+    """A database URL as it is; anything else is taken for the path of a SQLite file."""
+    return text if "://" in text else f"sqlite:///{Path(text).expanduser().absolute()}"

@@ -1,0 +1,199 @@
+"""The application: routes, what every request goes through, and the start and end of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from aiohttp import WSCloseCode, web
+
+from engine.execution.services import Services
+from wfe_desktop.server import graph_routes, run_routes, system_routes
+from wfe_desktop.server.connections import connection_factory
+from wfe_desktop.server.context import DatabaseThreads, ServerContext
+from wfe_desktop.server.failures import to_http_error
+from wfe_desktop.server.hub import Hub
+from wfe_desktop.server.routing import Handler, Route
+from wfe_desktop.server.security import (
+    ANSWER_HEADERS,
+    Guard,
+    StartRefused,
+    bracketed,
+    check_binding,
+    own_names,
+    token_of,
+)
+from wfe_desktop.server.websocket import websocket
+
+PREFIXES: Final = ("", "/api/v1")
+PORTS_TRIED: Final = 100
+SHUTDOWN_GRACE_S: Final = 2.0
+KEEPALIVE_S: Final = 30.0
+LINGER_S: Final = 1.0
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+GUARD: Final = web.AppKey("guard", Guard)
+CONTEXT: Final = web.AppKey("context", ServerContext)
+
+
+def routes() -> list[Route]:
+    """Every documented route, without prefix."""
+    # ``/graph/{graph_id}`` last: state, logs and the like have a part more, create and run another method.
+    return [*system_routes.table.routes, *run_routes.table.routes, *graph_routes.table.routes]
+
+
+def create_app(services: Services) -> web.Application:
+    """The application around an open engine; ``app[GUARD]`` must be set before it is started.
+
+    The server's own parts begin with the application's start-up and end with its clean-up.
+    """
+    app = web.Application(middlewares=[_answer_errors, _check_request])
+    app.on_response_prepare.append(_add_headers)
+    context = ServerContext(services, DatabaseThreads(), Hub(services.engine), asyncio.Event())
+    app[CONTEXT] = context
+    for prefix in PREFIXES:
+        for route in routes():
+            add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
+            handler = partial(_page_or_json, route.handler) if route.path == "/" else route.handler
+            add(prefix + route.path, partial(handler, context))
+        for path in ("/ws", "/ws/monitor"):
+            app.router.add_route("GET", prefix + path, partial(websocket, context))
+    app.on_startup.append(_open)
+    app.on_shutdown.append(_close_connections)
+    app.on_cleanup.append(_close)
+    return app
+
+
+async def _page_or_json(json: Handler, context: ServerContext, request: web.Request) -> web.StreamResponse:
+    return await (system_routes.page if system_routes.wants_page(request) else json)(context, request)
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Next) -> web.StreamResponse:
+    """Every error in the one form; nobody is told more about a fault of ours than its number."""
+    try:
+        return await handler(request)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        if request.task.done() or request.transport is None:
+            raise
+        return to_http_error(error).to_response()
+
+
+@web.middleware
+async def _check_request(request: web.Request, handler: Next) -> web.StreamResponse:
+    """Before anything looks at what is asked for."""
+    request.app[GUARD].check(request)
+    return await handler(request)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    for name, value in ANSWER_HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+async def _open(app: web.Application) -> None:
+    app[CONTEXT].hub.start()
+
+
+async def _close_connections(app: web.Application) -> None:
+    """Handlers that wait give up, WebSocket clients are told to go."""
+    context = app[CONTEXT]
+    context.closing.set()
+    going = [connection.close(WSCloseCode.GOING_AWAY, "the server is closing") for connection in context.connections]
+    await asyncio.gather(*going)
+
+
+async def _close(app: web.Application) -> None:
+    context = app[CONTEXT]
+    context.hub.stop()
+    await asyncio.get_running_loop().run_in_executor(None, context.database.close)
+
+
+# ------------------------------------------------------------------------------------------------ start and end
+
+
+class RunningServer:
+    """A server that listens. ``address`` is its URL."""
+
+    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, host: str, port: int) -> None:
+        self._runner = runner
+        self._listener = listener
+        self.host = host
+        self.port = port
+        self.address = f"http://{bracketed(host)}:{port}"
+
+    async def close(self) -> None:
+        """Takes no more connections, tells those that are open, and ends within seconds."""
+        self._listener.close()
+        await self._runner.cleanup()
+
+
+async def start_server(services: Services, host: str, port: int, *, explicit_port: bool = False) -> RunningServer:
+    """Listens at ``host`` and ``port`` (0: any free one) on the running loop.
+
+    A taken port gives the next free one, unless it was asked for explicitly.
+
+    Raises:
+        StartRefused: the port is taken, the address is not this machine's, or other machines could
+            reach it and no token is configured.
+    """
+    address = await _resolve(host)
+    check_binding(address, services.config)
+    bound = _bind(address, port, 1 if explicit_port or port == 0 else PORTS_TRIED)
+    app = create_app(services)
+    names = await asyncio.get_running_loop().run_in_executor(None, own_names, host, address)
+    real_port = int(bound.getsockname()[1])
+    app[GUARD] = Guard(names, real_port, token_of(services.config))
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_GRACE_S)
+    try:
+        await runner.setup()
+        listener = await asyncio.get_running_loop().create_server(
+            connection_factory(runner, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S), sock=bound
+        )
+    except BaseException:
+        bound.close()
+        await runner.cleanup()
+        raise
+    return RunningServer(runner, listener, address, real_port)
+
+
+async def _resolve(host: str) -> str:
+    """The one IP address to listen at: ``localhost`` may have two, and port 0 would differ between them."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise StartRefused(f"{host} is not an address of this machine") from None
+    return str(found[0][4][0])
+
+
+def _bind(address: str, port: int, tries: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for candidate in range(port, min(port + tries, 65_536)):
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name == "posix":
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((address, candidate))
+            bound.listen(128)  # binding alone does not tell that somebody else listens there
+        except OSError as error:
+            bound.close()
+            if error.errno == errno.EADDRINUSE:
+                continue
+            reason = os.strerror(error.errno or 0)
+            raise StartRefused(f"cannot listen at {bracketed(address)}:{candidate}: {reason}") from None
+        bound.setblocking(False)
+        return bound
+    if tries == 1:
+        raise StartRefused(f"port {port} is taken; --port 0 takes any free one")
+    raise StartRefused(f"the ports {port} to {port + tries - 1} are all taken; --port 0 takes any free one")

@@ -1,0 +1,58 @@
+"""One accepted connection: what is decided before there is a request, and answers where none can be read.
+
+This is the place for what concerns connections as such: who is on the other end of a loopback socket, how many
+there may be, and how fast requests may come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from wfe_desktop.server.failures import HttpError, internal_error
+from wfe_desktop.server.security import ANSWER_HEADERS
+
+log = logging.getLogger(__name__)
+
+
+class HttpConnection(web.RequestHandler):
+    """aiohttp's connection, with our form of errors."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what could not be read as a request, or failed outside every handler."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was sent already")
+        if status >= 500:
+            error = internal_error(exc)
+        else:
+            # What was sent is not repeated, neither in the answer nor in the log.
+            log.info("answered %d to something that is not HTTP as it should be", status)
+            error = HttpError(status, "this is not a request this server understands")
+        response = error.to_response()
+        response.headers.update(ANSWER_HEADERS)
+        response.force_close()
+        return response
+
+
+def connection_factory(runner: web.AppRunner, **settings: Any) -> Callable[[], asyncio.Protocol]:
+    """What the listening socket calls for each connection. ``settings`` are aiohttp's for a RequestHandler."""
+    loop = asyncio.get_running_loop()
+    server = runner.server
+    assert server is not None, "the runner must be set up"
+
+    def accept() -> asyncio.Protocol:
+        return HttpConnection(server, loop=loop, access_log=None, auto_decompress=False, **settings)
+
+    return accept

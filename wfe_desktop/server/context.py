@@ -1,0 +1,70 @@
+"""What the handlers of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from engine.errors import ServiceUnavailable
+from engine.execution.services import Services
+
+if TYPE_CHECKING:
+    from wfe_desktop.server.hub import Hub
+    from wfe_desktop.server.websocket import Connection
+
+SERVICE_NAME: Final = "agent-workflow-engine"
+READ_THREADS: Final = 4
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DatabaseThreads:
+    """A few threads for calls that may wait for the database; the event loop never does."""
+
+    def __init__(self, threads: int = READ_THREADS) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="server-database")
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """``function(*args, **kwargs)`` on one of the threads.
+
+        A caller that is cancelled stops waiting; a call that had begun is still carried out.
+        """
+        try:
+            future = self._pool.submit(function, *args, **kwargs)
+        except RuntimeError:
+            raise ServiceUnavailable("the server is closing") from None
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Drops what has not begun, and waits for the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class ServerContext:
+    """One server's parts, for its handlers."""
+
+    services: Services
+    database: DatabaseThreads
+    hub: Hub
+    closing: asyncio.Event
+    connections: set[Connection] = field(default_factory=set)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime_s(self) -> float:
+        return round(time.monotonic() - self.started, 3)
+
+
+def program_version() -> str:
+    """The version of the installed package; 0 in a checkout that was never installed."""
+    try:
+        return metadata.version(SERVICE_NAME)
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -1,0 +1,166 @@
+"""The table of routes: each a typed handler with its models, from which the documentation can be generated.
+
+A handler is ``async def handler(call, body)``: it translates, submits and answers. It computes nothing, never
+waits on the loop for the database, and knows nothing of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import pydantic
+from aiohttp import web
+
+from wfe_desktop.server.bodies import check_model, check_no_body, check_no_query, read_json, read_query
+from wfe_desktop.server.context import ServerContext
+
+Body = TypeVar("Body", bound=pydantic.BaseModel)
+Query = TypeVar("Query", bound=pydantic.BaseModel)
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Query]):
+    """A request that passed every check."""
+
+    server: ServerContext
+    request: web.Request
+    query: Query
+
+    def path(self, name: str) -> str:
+        """The part of the path that goes by this name, decoded."""
+        return self.request.match_info[name]
+
+
+class NoQuery(pydantic.BaseModel):
+    """The address takes no query parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler gives back: a value of the type its route declares for the status."""
+
+    value: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[ServerContext, web.Request], Awaitable[web.StreamResponse]]
+Plain = Callable[[Call[Query]], Awaitable[Answer]]
+WithBody = Callable[[Call[Query], Made], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the table. ``answers``: by status, the type of the body; None for an empty one."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answers: Mapping[int, Any]
+    body: Any = None
+    query: type[pydantic.BaseModel] = NoQuery
+    errors: tuple[int, ...] = ()
+
+
+class RouteTable:
+    """Collects routes where their handlers are written."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def plain(
+        self,
+        method: str,
+        path: str,
+        summary: str,
+        *,
+        answers: Mapping[int, Any],
+        query: type[Query],
+        errors: tuple[int, ...] = (),
+    ) -> Callable[[Plain[Query]], Plain[Query]]:
+        """A route that takes no body."""
+        writer = _Writer(answers)
+
+        def add(handle: Plain[Query]) -> Plain[Query]:
+            async def handler(server: ServerContext, request: web.Request) -> web.StreamResponse:
+                checked = _query(request, query)
+                await check_no_body(request)
+                return writer.write(await handle(Call(server, request, checked)))
+
+            self.routes.append(Route(method, path, summary, handler, answers, None, query, errors))
+            return handle
+
+        return add
+
+    def with_body(
+        self,
+        method: str,
+        path: str,
+        summary: str,
+        *,
+        body: type[Body],
+        answers: Mapping[int, Any],
+        errors: tuple[int, ...] = (),
+    ) -> Callable[[WithBody[NoQuery, Body]], WithBody[NoQuery, Body]]:
+        """A route that takes a JSON object of this model."""
+
+        def make(data: Any) -> Body:
+            return check_model(body, data)
+
+        return self.with_json(method, path, summary, make=make, body=body, answers=answers, errors=errors)
+
+    def with_json(
+        self,
+        method: str,
+        path: str,
+        summary: str,
+        *,
+        make: Callable[[Any], Made],
+        body: Any,
+        answers: Mapping[int, Any],
+        errors: tuple[int, ...] = (),
+    ) -> Callable[[WithBody[NoQuery, Made]], WithBody[NoQuery, Made]]:
+        """A route that takes JSON which ``make`` turns into what the handler is given; ``body`` documents it."""
+        writer = _Writer(answers)
+
+        def add(handle: WithBody[NoQuery, Made]) -> WithBody[NoQuery, Made]:
+            async def handler(server: ServerContext, request: web.Request) -> web.StreamResponse:
+                checked = _query(request, NoQuery)
+                made = make(await read_json(request))
+                return writer.write(await handle(Call(server, request, checked), made))
+
+            self.routes.append(Route(method, path, summary, handler, answers, body, NoQuery, errors))
+            return handle
+
+        return add
+
+
+class _Writer:
+    """Turns answers into responses by the types that the route declares."""
+
+    def __init__(self, answers: Mapping[int, Any]) -> None:
+        self._adapters = {
+            status: pydantic.TypeAdapter(kind) for status, kind in answers.items() if kind is not None
+        }
+
+    def write(self, answer: Answer) -> web.Response:
+        adapter = self._adapters.get(answer.status)
+        if adapter is None:
+            return web.Response(status=answer.status, headers=answer.headers)
+        return web.Response(
+            status=answer.status,
+            body=adapter.dump_json(answer.value, by_alias=True),
+            content_type="application/json",
+            headers=answer.headers,
+        )
+
+
+def _query(request: web.Request, model: type[Query]) -> Query:
+    if model is NoQuery:
+        check_no_query(request)
+        return model()
+    return read_query(request, model)
