@@ -26,12 +26,17 @@ class AppConfig(BaseModel):
         default="sqlite:///workflows.db", description="An SQLAlchemy URL; a relative path counts from here."
     )
     synchronous: Literal["full", "normal"] = Field(
-        default="full", description="full: a commit survives a power cut; normal: it survives a crash of the program."
+        default="full",
+        description="full: a commit survives a power cut; normal: it survives a crash of the program.",
     )
-    workers: int = Field(default_factory=_default_workers, ge=1, le=1024, description="Threads that run tools.")
+    workers: int = Field(
+        default_factory=_default_workers, ge=1, le=1024, description="Threads that run tools."
+    )
     workspace: Path = Field(default_factory=Path.cwd, description="The folder that file tools may work in.")
     tools_dirs: tuple[Path, ...] = Field(default=(), description="Folders of tool files.")
-    cancel_grace_s: float = Field(default=5.0, ge=0, description="Time that steps have to stop when a run is cancelled.")
+    cancel_grace_s: float = Field(
+        default=5.0, ge=0, description="Time that steps have to stop when a run is cancelled."
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     api_token: SecretStr | None = None

@@ -23,7 +23,9 @@ class AsyncLoop:
         """Run the attempt; its outcome is reported from the loop's thread. Called by one thread only."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._run, args=(self._loop,), name="async-tools", daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, args=(self._loop,), name="async-tools", daemon=True
+            )
             self._thread.start()
         self._loop.call_soon_threadsafe(self._begin, attempt)
 

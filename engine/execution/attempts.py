@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.errors import ArgumentError, StepError, WorkflowError
 from engine.flow.run_state import RunState
-from engine.flow.state import StateView, find_changes
+from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
 from engine.model.events import StepCompleted, StepFailed, StepStarted
 from engine.model.graph import RESULT_PORT, NodeDefinition
@@ -103,7 +103,11 @@ def _read_port(result: Any, port: str, source: str, name: str) -> Any:
         return result
     if isinstance(result, Mapping) and port in result:
         return result[port]
-    has = f'it has {", ".join(sorted(result)) or "no fields"}' if isinstance(result, Mapping) else "it is no object"
+    has = (
+        f"it has {', '.join(sorted(result)) or 'no fields'}"
+        if isinstance(result, Mapping)
+        else "it is no object"
+    )
     raise ArgumentError(f'parameter "{name}": the result of "{source}" has no field "{port}"; {has}')
 
 
@@ -119,7 +123,7 @@ def execute(attempt: Attempt) -> StepCompleted | StepFailed:
     """Call the tool on this thread. Never raises."""
     try:
         return finish(attempt, attempt.tool.function(**begin(attempt)))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever a tool does is its step's failure
         return fail(attempt, error)
 
 
@@ -129,7 +133,7 @@ async def execute_async(attempt: Attempt) -> StepCompleted | StepFailed:
         return finish(attempt, await attempt.tool.function(**begin(attempt)))
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # SystemExit too: it would end the loop of all others
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: it would end the loop of all others
         return fail(attempt, error)
 
 
@@ -152,9 +156,8 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted:
     Raises:
         ResultError: what was returned cannot be kept.
     """
-    removed: tuple[str, ...] = ()
     if attempt.state is None:
-        result, changes = to_json(returned), {}
+        result, changes, removed = Changes(to_json(returned), {}, ())
     else:
         result, changes, removed = find_changes(attempt.state, attempt.values["state"], returned)
     if attempt.save_as is not None:
@@ -182,7 +185,9 @@ def fail(attempt: Attempt, error: BaseException) -> StepFailed:
         visit=started.visit,
         attempt=started.attempt,
         error=str(error) if own else _describe(error),
-        error_type=getattr(error, "code", type(error).__name__) if isinstance(error, StepError) else type(error).__name__,
+        error_type=getattr(error, "code", type(error).__name__)
+        if isinstance(error, StepError)
+        else type(error).__name__,
         trace="" if own else _tool_trace(error),
         duration_us=_duration_us(attempt),
     )
@@ -195,7 +200,7 @@ def _duration_us(attempt: Attempt) -> int:
 def _describe(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a tool's own exception class
         text = "(its message cannot be shown)"
     text = text.encode("utf-8", "replace").decode("utf-8")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

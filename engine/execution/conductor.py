@@ -133,7 +133,7 @@ class Conductor:
         def call() -> None:
             try:
                 value = function()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is the asker's
                 self._answers.append(lambda error=error: _fail(future, error))  # type: ignore[misc]
             else:
                 self._answers.append(lambda: _resolve(future, value))
@@ -243,7 +243,9 @@ class Conductor:
         try:
             events = decide(live.state, event)
         except Exception:
-            events = self._give_up(live)
+            reference = uuid.uuid4().hex[:8]
+            log.exception("internal error %s in run %s", reference, live.state.run_id)
+            events = self._give_up(live, reference)
         run_id = live.state.run_id
         for fact in events:
             self._entries.append(JournalEntry(self._next_seq, run_id, fact))
@@ -270,16 +272,16 @@ class Conductor:
         try:
             attempt = prepare(run, node, tool, started, self._workspace)
         except StepError as error:
-            failed = StepFailed(now_us(), started.node, started.visit, started.attempt, error.message, error.code)
+            failed = StepFailed(
+                now_us(), started.node, started.visit, started.attempt, error.message, error.code
+            )
             self._starts.append((live, failed))
         else:
             live.attempts[started.node] = attempt
             self._starts.append((live, attempt))
 
-    def _give_up(self, live: LiveRun) -> list[RunEvent]:
+    def _give_up(self, live: LiveRun, reference: str) -> list[RunEvent]:
         """A fault of ours: the run ends here, and says where to look."""
-        reference = uuid.uuid4().hex[:8]
-        log.exception("internal error %s in run %s", reference, live.state.run_id)
         live.state.status, live.state.completed_at = type(live.state.status).FAILED, now_us()
         message = f"Internal error {reference}; the log has the details."
         return [RunFailed(now_us(), message)]
@@ -292,7 +294,9 @@ class Conductor:
         for live in self._changed.values():
             row = _row_of(live)
             if live.stored:
-                batch.changed_runs.append({("run_id" if key == "id" else f"new_{key}"): row[key] for key in _CHANGING})
+                batch.changed_runs.append(
+                    {("run_id" if key == "id" else f"new_{key}"): row[key] for key in _CHANGING}
+                )
             else:
                 batch.new_runs.append(row)
         warned = False
@@ -304,7 +308,7 @@ class Conductor:
                 if not is_storage_error(error):
                     raise
                 if not warned:
-                    log.error("the journal cannot be written (%s); work stands still until it can", error)
+                    log.warning("the journal cannot be written (%s); work stands still until it can", error)
                     warned = True
             if self._stopped.wait(1.0):
                 raise _CannotGoOn("it was closed while the journal could not be written")

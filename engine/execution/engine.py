@@ -180,7 +180,11 @@ class ExecutionEngine:
         return self.states.query_runs(graph_id, status, start_date, end_date, limit, offset)
 
     def read_events(
-        self, since: int = 0, run_id: str | None = None, graph_id: str | None = None, limit: int | None = 1_000
+        self,
+        since: int = 0,
+        run_id: str | None = None,
+        graph_id: str | None = None,
+        limit: int | None = 1_000,
     ) -> list[JournalEntry]:
         """The journal from after ``since``, oldest first; of one run or one graph where given."""
         return self.states.read_events(since, run_id, graph_id, limit)
@@ -241,7 +245,7 @@ class ExecutionEngine:
         def load() -> None:
             try:
                 _chain(call(), answer)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is the asker's
                 if not answer.done():
                     answer.set_exception(error)
 
@@ -311,7 +315,10 @@ class ExecutionEngine:
         raise RunNotFound(f'run "{run_id}" is not being executed by this program', {"run_id": run_id})
 
     def _recover(self, about: RunSummary) -> bool:
-        if self._conductor.post_call(lambda: self._conductor.find_snapshot(about.run_id)).result() is not None:
+        if (
+            self._conductor.post_call(lambda: self._conductor.find_snapshot(about.run_id)).result()
+            is not None
+        ):
             snapshot = self._conductor.post_call(lambda: self._conductor.find_snapshot(about.run_id)).result()
             if snapshot is None or snapshot.status is not RunStatus.WAITING:
                 return False
@@ -349,7 +356,7 @@ def _bind_tools(plan: Plan, catalog: dict[str, Tool]) -> tuple[Tool | None, ...]
     return tuple(catalog.get(node.function_name) for node in plan.graph.nodes)
 
 
-def _check_state(state: dict[str, Any] | None) -> dict[str, Any]:
+def _check_state(state: object) -> dict[str, Any]:
     if state is None:
         return {}
     if not isinstance(state, dict):

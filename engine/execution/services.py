@@ -46,7 +46,9 @@ def open_services(config: AppConfig | None = None) -> Services:
         register_builtin_tools(registry, config.workspace)
         failures = [failure for folder in config.tools_dirs for failure in load_tools_dir(registry, folder)]
         graphs, states = GraphManager(database), StateManager(database)
-        engine = ExecutionEngine(graph_manager=graphs, state_manager=states, tool_registry=registry, config=config)
+        engine = ExecutionEngine(
+            graph_manager=graphs, state_manager=states, tool_registry=registry, config=config
+        )
         engine.recover()
     except BaseException:
         database.close()

@@ -20,7 +20,9 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             visit=run.visits[node],
             attempt=run.attempts[node],
             started_at=to_datetime(run.started[node]) if run.visits[node] else None,
-            duration_s=run.durations[node] / 1e6 if run.finish_order[node] and status is not StepStatus.RUNNING else None,
+            duration_s=run.durations[node] / 1e6
+            if run.finish_order[node] and status is not StepStatus.RUNNING
+            else None,
             error=run.errors[node],
         )
         for node, status in enumerate(run.step_status)

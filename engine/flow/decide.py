@@ -137,7 +137,9 @@ def _stop_running(run: RunState, at: int, out: list[RunEvent]) -> None:
     run.running.clear()
 
 
-def _end(run: RunState, status: RunStatus, event: RunCompleted | RunFailed | RunCancelled, out: list[RunEvent]) -> None:
+def _end(
+    run: RunState, status: RunStatus, event: RunCompleted | RunFailed | RunCancelled, out: list[RunEvent]
+) -> None:
     run.status, run.completed_at = status, event.at
     out.append(event)
 
@@ -160,7 +162,13 @@ def _complete_step(run: RunState, event: StepCompleted) -> list[RunEvent]:
         changes = _combine(run, event.changes)
     except ResultError as error:
         failed = StepFailed(
-            event.at, event.node, event.visit, event.attempt, str(error), "ResultError", duration_us=event.duration_us
+            event.at,
+            event.node,
+            event.visit,
+            event.attempt,
+            str(error),
+            "ResultError",
+            duration_us=event.duration_us,
         )
         return _fail_step(run, failed)
     _finish(run, node, StepStatus.COMPLETED, event.result, None, event.duration_us)
@@ -204,12 +212,16 @@ def _combine(run: RunState, changes: dict[str, Any]) -> dict[str, Any]:
     if not reducers or reducers.keys().isdisjoint(changes):
         return changes
     return {
-        key: reduce_value(reducers[key], key, run.state[key], value) if key in reducers and key in run.state else value
+        key: reduce_value(reducers[key], key, run.state[key], value)
+        if key in reducers and key in run.state
+        else value
         for key, value in changes.items()
     }
 
 
-def _finish(run: RunState, node: int, status: StepStatus, result: Any, error: str | None, duration_us: int) -> None:
+def _finish(
+    run: RunState, node: int, status: StepStatus, result: Any, error: str | None, duration_us: int
+) -> None:
     del run.running[node]
     run.steps_finished += 1
     run.finish_order[node] = run.steps_finished
@@ -276,24 +288,24 @@ def _route(run: RunState, node: int, route: Route, other: Route, event: StepComp
     skipped += other.edges
     event.taken, event.skipped = tuple(taken), tuple(skipped)
     for edge in taken:
-        _decide_edge(run, edge, True)
+        _decide_edge(run, edge, taken=True)
     _skip_edges(run, skipped)
     _leave(run, node)
 
 
 def _skip_edges(run: RunState, edges: Iterable[int]) -> None:
     for edge in edges:
-        _decide_edge(run, edge, False)
+        _decide_edge(run, edge, taken=False)
 
 
-def _decide_edge(run: RunState, edge: int, taken: bool) -> None:
+def _decide_edge(run: RunState, edge: int, *, taken: bool) -> None:
     """Rule 2.3: an edge that leaves a loop stands as decided until the loop ends; any other is resolved at once."""
     run.decided[edge] = TAKEN if taken else SKIPPED
     if run.plan.topology.leaves[edge] == NO_LOOP:
         run.todo.append((edge, taken))
 
 
-def _resolve(run: RunState, edge: int, taken: bool, at: int, out: list[RunEvent]) -> None:
+def _resolve(run: RunState, edge: int, at: int, out: list[RunEvent], *, taken: bool) -> None:
     """Rules 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
     topology = run.plan.topology
     run.edges[edge] = TAKEN if taken else SKIPPED
@@ -395,7 +407,7 @@ def _settle(run: RunState, at: int, out: list[RunEvent]) -> list[RunEvent]:
         if run.todo:
             todo, run.todo = run.todo, []
             for edge, taken in todo:
-                _resolve(run, edge, taken, at, out)
+                _resolve(run, edge, at, out, taken=taken)
         elif run.idle_loops:
             # Innermost first: the end of an inner loop can bring the loop around it to life again.
             loop = max(run.idle_loops, key=lambda index: (run.plan.topology.loops[index].depth, index))

@@ -61,7 +61,10 @@ def compile_plan(graph: GraphDefinition) -> Plan:
         joins=tuple(_count_needed(node.join) for node in graph.nodes),
         heads=tuple(heads),
         bindings=tuple(
-            tuple((name, _compile(text, node.id, None, f"bindings.{name}")) for name, text in node.bindings.items())
+            tuple(
+                (name, _compile(text, node.id, None, f"bindings.{name}"))
+                for name, text in node.bindings.items()
+            )
             for node in graph.nodes
         ),
         ports=tuple((edge.from_port or RESULT_PORT, edge.to_port or "") for edge in graph.edges),
@@ -88,7 +91,9 @@ def _compile(text: str, node_id: str | None, edge: int | None, field: str) -> Co
     try:
         return compile_expression(text)
     except ExpressionError as error:
-        problem = Problem(Severity.ERROR, "bad-expression", error.message, node_id=node_id, edge=edge, field=field)
+        problem = Problem(
+            Severity.ERROR, "bad-expression", error.message, node_id=node_id, edge=edge, field=field
+        )
         raise ValidationError(error.message, [problem]) from error
 
 

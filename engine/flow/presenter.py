@@ -36,7 +36,9 @@ def present(entry: JournalEntry) -> EventRecord:
     event_type, node_id, message, data = _describe(entry.event)
     if node_id is not None:
         data = {"node_id": node_id, **data, "message": message}
-    return EventRecord(entry.seq, to_datetime(entry.event.at), entry.run_id, event_type, node_id, message, data)
+    return EventRecord(
+        entry.seq, to_datetime(entry.event.at), entry.run_id, event_type, node_id, message, data
+    )
 
 
 def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
@@ -84,16 +86,24 @@ def _describe_step(
         case StepCompleted():
             kind, message = "completed", f"{event.node} completed in {_milliseconds(event)} ms"
             data["state_keys"] = sorted([*event.changes, *event.removed])
-            data |= {"result": copy_json(event.result)} if _is_small(event.result) else {"result_omitted": True}
-        case StepFailed():
+            data |= (
+                {"result": copy_json(event.result)} if _is_small(event.result) else {"result_omitted": True}
+            )
+        case _:
             stopped = event.error_type == STOPPED
-            kind, message = ("cancelled", f"{event.node} stopped") if stopped else ("failed", f"{event.node} failed: {event.error}")
+            kind, message = (
+                ("cancelled", f"{event.node} stopped")
+                if stopped
+                else ("failed", f"{event.node} failed: {event.error}")
+            )
             data |= {"error": event.error, "error_type": event.error_type, "handled": event.handled}
     data["execution_event"] = kind
     if not isinstance(event, StepSkipped):
         data |= {"visit": event.visit, "attempt": event.attempt}
         if event.attempt > 1 or event.visit > 1:
-            message += f" (visit {event.visit}" + (f", attempt {event.attempt})" if event.attempt > 1 else ")")
+            message += f" (visit {event.visit}" + (
+                f", attempt {event.attempt})" if event.attempt > 1 else ")"
+            )
     if isinstance(event, StepCompleted | StepFailed):
         data |= {
             "duration_ms": event.duration_us / 1000,
@@ -104,7 +114,11 @@ def _describe_step(
 
 
 def _milliseconds(event: StepCompleted) -> str:
-    return f"{event.duration_us / 1000:.3g}" if event.duration_us < 100_000 else f"{event.duration_us / 1000:.0f}"
+    return (
+        f"{event.duration_us / 1000:.3g}"
+        if event.duration_us < 100_000
+        else f"{event.duration_us / 1000:.0f}"
+    )
 
 
 def _is_small(value: Any, budget: int = _SMALL) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.flow.expressions import Scope, StepView
+from engine.flow.expression_scope import UNSET, Scope, StepView
 from engine.flow.plan import Plan
 from engine.model.status import RunStatus, StepStatus
 
@@ -118,7 +118,7 @@ class RunState:
         """Whether nothing new may start."""
         return self.failure is not None or self.cancelling or self.suspended
 
-    def scope(self, node: int, result: Any = None) -> Scope:
+    def scope(self, node: int, result: Any = UNSET) -> Scope:
         """What an expression at ``node`` sees now; ``result`` is that of the step just done, where there is one."""
         return Scope(
             state=self.state,
@@ -133,7 +133,9 @@ class RunState:
         node = self.plan.topology.index.get(node_id)
         if node is None:
             return None
-        return StepView(self.results[node], self.step_status[node].value, self.errors[node], self.visits[node])
+        return StepView(
+            self.results[node], self.step_status[node].value, self.errors[node], self.visits[node]
+        )
 
     def step_ids(self) -> Mapping[str, int]:
         """The ids of all nodes, for messages."""

@@ -50,7 +50,7 @@ class StateView(dict[str, Any]):
             super().__setitem__(key, copy_json(value))
 
     def _own_all(self) -> None:
-        for key in super().keys():
+        for key in super().keys():  # noqa: SIM118 - dict's own, not __iter__ of this class
             self._own(key)
 
     def __getitem__(self, key: str) -> Any:
@@ -130,8 +130,8 @@ def find_changes(before: Mapping[str, Any], view: StateView, returned: Any) -> C
             f"a tool with a parameter named state must return a dict (the keys it changed) or None, "
             f"not {type(returned).__name__}"
         )
-    in_place = returned is None or returned is view
-    after: Mapping[str, Any] = view if in_place else returned
+    after: Mapping[str, Any] = view if returned is None else returned
+    in_place = after is view
     whole = in_place or all(key in after for key in before)
     changes: dict[str, Any] = {}
     removed: list[str] = []
@@ -146,7 +146,9 @@ def find_changes(before: Mapping[str, Any], view: StateView, returned: Any) -> C
             continue
         new = to_json(value, f"state[{key!r}]")
         if not isinstance(key, str):
-            raise ResultError(f"the returned state has the key {key!r} ({type(key).__name__}); keys must be text")
+            raise ResultError(
+                f"the returned state has the key {key!r} ({type(key).__name__}); keys must be text"
+            )
         if not whole or old is _MISSING or not same_json(old, new):
             changes[key] = new
     if in_place:

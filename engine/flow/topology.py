@@ -66,7 +66,8 @@ class Topology:
         """The loop in words: its header, and where it goes back with which condition."""
         edges = (self.graph.edges[index] for index in loop.back_edges)
         ways = ", ".join(
-            f"{edge.from_node} -> {edge.to_node}" + (f" when {edge.condition}" if edge.condition else " always")
+            f"{edge.from_node} -> {edge.to_node}"
+            + (f" when {edge.condition}" if edge.condition else " always")
             for edge in edges
         )
         return f"the loop at {self.node_ids[loop.header]} ({ways})"
@@ -121,7 +122,9 @@ def _number_nodes(graph: GraphDefinition) -> dict[str, int]:
     for number, node in enumerate(graph.nodes):
         if node.id in index:
             problems.append(
-                Problem(Severity.ERROR, "duplicate-node", f'two nodes have the id "{node.id}"', node_id=node.id)
+                Problem(
+                    Severity.ERROR, "duplicate-node", f'two nodes have the id "{node.id}"', node_id=node.id
+                )
             )
         index.setdefault(node.id, number)
     for number, edge in enumerate(graph.edges):
@@ -184,7 +187,11 @@ def _reverse_postorder(
 
 
 def _find_back_edges(
-    entries: Sequence[int], order: Sequence[int], live: Sequence[int], source: Sequence[int], target: Sequence[int]
+    entries: Sequence[int],
+    order: Sequence[int],
+    live: Sequence[int],
+    source: Sequence[int],
+    target: Sequence[int],
 ) -> set[int]:
     """The edges whose target dominates their source. Positions count in reverse postorder; 0 is a virtual root."""
     position = {node: number for number, node in enumerate(order, 1)}
@@ -332,7 +339,11 @@ def _find_loops(
 
 
 def _assign_exits(
-    loops: Sequence[Loop], loop_of: Sequence[int], live: Sequence[int], source: Sequence[int], target: Sequence[int]
+    loops: Sequence[Loop],
+    loop_of: Sequence[int],
+    live: Sequence[int],
+    source: Sequence[int],
+    target: Sequence[int],
 ) -> tuple[int, ...]:
     chains: dict[int, set[int]] = {}
     for node in set(target):
@@ -350,6 +361,6 @@ def _assign_exits(
         if left != NO_LOOP:
             leaves[edge] = left
             exits[left].append(edge)
-    for loop, edges in zip(loops, exits, strict=True):
-        loop.exits = tuple(edges)
+    for number, edges in enumerate(exits):
+        loops[number].exits = tuple(edges)
     return tuple(leaves)

@@ -75,7 +75,7 @@ def _convert_items(value: Iterable[Any], depth: int) -> list[Any]:
     copy: list[Any] = []
     try:
         for item in value:
-            copy.append(_convert(item, depth + 1))
+            copy.append(_convert(item, depth + 1))  # noqa: PERF401 - how far it came is the place of the fault
     except _Refused as refused:
         refused.path.append(f"[{len(copy)}]")
         raise
@@ -105,7 +105,7 @@ def _check_text(value: str) -> str:
     return value
 
 
-def _convert_other(value: Any, depth: int) -> Any:
+def _convert_other(value: Any, depth: int) -> Any:  # noqa: C901 - a table of types
     match value:
         case Enum():
             return _convert(value.value, depth + 1)
@@ -132,7 +132,9 @@ def _convert_other(value: Any, depth: int) -> Any:
         case set() | frozenset():
             return _convert_items(_sort(value), depth)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _convert_mapping({part.name: getattr(value, part.name) for part in dataclasses.fields(value)}, depth)
+        return _convert_mapping(
+            {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}, depth
+        )
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return _convert(value.tolist(), depth + 1)
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
@@ -167,7 +169,9 @@ def same_json(first: Any, second: Any) -> bool:
     if kind is not type(second):
         return False
     if kind is dict:
-        return first.keys() == second.keys() and all(same_json(item, second[key]) for key, item in first.items())
+        return first.keys() == second.keys() and all(
+            same_json(item, second[key]) for key, item in first.items()
+        )
     if kind is list:
         return len(first) == len(second) and all(map(same_json, first, second))
     return bool(first == second)

@@ -167,7 +167,16 @@ RunEvent: TypeAlias = (
 STOPPED = "StepWasCancelled"
 """The ``error_type`` of a step that stopped because it was asked to."""
 
-INPUTS = (RunAccepted, StepCompleted, StepFailed, CancelRequested, StepsAbandoned, RunWaiting, RunSuspended, RunContinued)
+INPUTS = (
+    RunAccepted,
+    StepCompleted,
+    StepFailed,
+    CancelRequested,
+    StepsAbandoned,
+    RunWaiting,
+    RunSuspended,
+    RunContinued,
+)
 """The events that come from outside; every other one follows from these by ``decide``."""
 
 

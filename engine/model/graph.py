@@ -36,12 +36,15 @@ class NodeDefinition(_Value):
     bindings: dict[str, Expression] = Field(default_factory=dict, description="Expressions, by parameter.")
     save_as: Name | None = Field(default=None, description="A state key that also receives the result.")
     join: Literal["all", "any"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default="all", description="all: when every incoming edge is resolved; any, or n: at the n-th taken edge."
+        default="all",
+        description="all: when every incoming edge is resolved; any, or n: at the n-th taken edge.",
     )
     on_error: Literal["fail", "continue"] = Field(
         default="fail", description="What a failure without error edges does: end the run, or go on."
     )
-    default_result: Any = Field(default=None, description='The result after a failure with on_error "continue".')
+    default_result: Any = Field(
+        default=None, description='The result after a failure with on_error "continue".'
+    )
 
 
 class EdgeDefinition(_Value):
@@ -50,9 +53,15 @@ class EdgeDefinition(_Value):
     from_node: Name
     to_node: Name
     condition: Expression | None = Field(default=None, description='An expression, "else", or none: always.')
-    kind: EdgeKind = Field(default="success", description="success: after the step; error: after its failure.")
-    from_port: Name | None = Field(default=None, description="Output port of the source; result where left out.")
-    to_port: Name | None = Field(default=None, description="Parameter of the target that is handed the value.")
+    kind: EdgeKind = Field(
+        default="success", description="success: after the step; error: after its failure."
+    )
+    from_port: Name | None = Field(
+        default=None, description="Output port of the source; result where left out."
+    )
+    to_port: Name | None = Field(
+        default=None, description="Parameter of the target that is handed the value."
+    )
 
     @property
     def is_wire(self) -> bool:
@@ -87,7 +96,9 @@ class GraphDefinition(_Value):
     )
     max_steps: int = Field(default=100_000, ge=1, le=10_000_000)
     max_iterations: int = Field(default=10_000, ge=1, le=10_000_000)
-    ui: dict[str, Any] = Field(default_factory=dict, description="The canvas layout; nothing in a run depends on it.")
+    ui: dict[str, Any] = Field(
+        default_factory=dict, description="The canvas layout; nothing in a run depends on it."
+    )
 
     def find_node(self, node_id: str) -> NodeDefinition | None:
         """The node with this id, or None."""

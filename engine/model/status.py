@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class RunStatus(str, Enum):
+class RunStatus(StrEnum):
     """Where a run stands. ``completed``, ``failed`` and ``cancelled`` are final."""
 
     PENDING = "pending"
@@ -21,7 +21,7 @@ class RunStatus(str, Enum):
         return self in _FINAL
 
 
-class StepStatus(str, Enum):
+class StepStatus(StrEnum):
     """Where a node's current step stands."""
 
     PENDING = "pending"
@@ -36,7 +36,9 @@ class StepStatus(str, Enum):
 _FINAL = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.PENDING: frozenset({RunStatus.RUNNING, RunStatus.WAITING, RunStatus.FAILED, RunStatus.CANCELLED}),
+    RunStatus.PENDING: frozenset(
+        {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.FAILED, RunStatus.CANCELLED}
+    ),
     RunStatus.RUNNING: frozenset({RunStatus.PAUSED, RunStatus.WAITING, *_FINAL}),
     RunStatus.PAUSED: frozenset({RunStatus.RUNNING, RunStatus.WAITING, *_FINAL}),
     RunStatus.WAITING: frozenset({RunStatus.RUNNING, RunStatus.PAUSED, *_FINAL}),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 
-class PortType(str, Enum):
+class PortType(StrEnum):
     """What kind of JSON value a port carries; decides its colour and what it may be wired to."""
 
     TEXT = "text"

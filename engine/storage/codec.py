@@ -75,7 +75,9 @@ def decode_event(name: str, data: bytes, stored: bytes | None, load: Callable[[s
     """
     kind = _CLASSES.get(name)
     if kind is None:
-        raise DatabaseError(f'the journal has an event of type "{name}", which this version does not know: update it')
+        raise DatabaseError(
+            f'the journal has an event of type "{name}", which this version does not know: update it'
+        )
     plain = orjson.loads(data)
     for path, digest in orjson.loads(stored) if stored else ():
         holder = plain
@@ -86,4 +88,3 @@ def decode_event(name: str, data: bytes, stored: bytes | None, load: Callable[[s
         if field in plain:
             plain[field] = tuple(plain[field])
     return kind(**plain)
-

@@ -25,7 +25,7 @@ from engine.storage.migrations import prepare_schema
 try:
     import pysqlite3 as sqlite  # a newer SQLite than Debian 12's, which has a WAL bug
 except ImportError:  # pragma: no cover - not Linux
-    import sqlite3 as sqlite  # type: ignore[no-redef]
+    import sqlite3 as sqlite
 
 _PRAGMAS = (
     "PRAGMA busy_timeout=5000",
@@ -114,7 +114,11 @@ class Database:
 
         def connect() -> Any:
             connection = sqlite.connect(path, isolation_level=None, check_same_thread=False)
-            for pragma in (*_PRAGMAS, "PRAGMA journal_size_limit=67108864", f"PRAGMA synchronous={synchronous}"):
+            for pragma in (
+                *_PRAGMAS,
+                "PRAGMA journal_size_limit=67108864",
+                f"PRAGMA synchronous={synchronous}",
+            ):
                 connection.execute(pragma)
             if self.path is not None:
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -139,7 +143,12 @@ class Database:
             return connection
 
         engine = sa.create_engine(
-            "sqlite://", creator=connect, module=sqlite, poolclass=sa.pool.QueuePool, pool_size=4, max_overflow=4
+            "sqlite://",
+            creator=connect,
+            module=sqlite,
+            poolclass=sa.pool.QueuePool,
+            pool_size=4,
+            max_overflow=4,
         )
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         return engine
@@ -176,7 +185,9 @@ def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseError(f"the folder {path.parent} for the database cannot be made: {error.strerror}") from error
+        raise DatabaseError(
+            f"the folder {path.parent} for the database cannot be made: {error.strerror}"
+        ) from error
 
 
 def _lock(path: Path) -> BinaryIO:
@@ -212,7 +223,7 @@ if os.name == "nt":  # pragma: no cover
         import msvcrt
 
         file.seek(1 << 30)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
 
 else:
 

@@ -1,5 +1,7 @@
-"""Graphs and their versions. A version never changes; an update makes a new one, a deleted graph keeps its versions
-for the runs that used them."""
+"""Graphs and their versions.
+
+A version never changes; an update makes a new one. A deleted graph keeps its versions for the runs that used them.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ class GraphManager:
                     {"graph_id": graph_id, "version": found, "expected_version": expected_version},
                 )
             version = int(found) + 1
-            connection.execute(graphs.update().where(_is(graph_id)).values({**_columns(graph, now), "version": version}))
+            connection.execute(
+                graphs.update().where(_is(graph_id)).values({**_columns(graph, now), "version": version})
+            )
             connection.execute(graph_versions.insert().values(_version_row(graph_id, version, graph, now)))
         self._remember(graph_id, version, graph)
         self._tell(GraphChanged("updated", graph_id, version))
@@ -115,7 +119,8 @@ class GraphManager:
             data = connection.execute(query).scalar()
         if data is None:
             raise GraphNotFound(
-                f'there is no version {version} of graph "{graph_id}"', {"graph_id": graph_id, "version": version}
+                f'there is no version {version} of graph "{graph_id}"',
+                {"graph_id": graph_id, "version": version},
             )
         graph = GraphDefinition.model_validate(orjson.loads(data))
         self._remember(graph_id, version, graph)

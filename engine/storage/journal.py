@@ -25,7 +25,12 @@ _insert_runs = runs.insert()
 _update_run = (
     runs.update()
     .where(runs.c.id == sa.bindparam("run_id"))
-    .values({name: sa.bindparam(f"new_{name}") for name in ("status", "started_at", "completed_at", "error_message", "step_count")})
+    .values(
+        {
+            name: sa.bindparam(f"new_{name}")
+            for name in ("status", "started_at", "completed_at", "error_message", "step_count")
+        }
+    )
 )
 _UNFINISHED = [status.value for status in RunStatus if not status.is_final]
 
@@ -53,7 +58,13 @@ class StateManager:
         for entry in batch.entries:
             row = encode_event(entry.event)
             rows.append(
-                {"seq": entry.seq, "run_id": entry.run_id, "type": row.type, "data": row.data, "stored": row.stored}
+                {
+                    "seq": entry.seq,
+                    "run_id": entry.run_id,
+                    "type": row.type,
+                    "data": row.data,
+                    "stored": row.stored,
+                }
             )
             values.update(row.values)
         with self.database.write() as connection:
@@ -72,7 +83,11 @@ class StateManager:
             return connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
 
     def read_events(
-        self, since: int = 0, run_id: str | None = None, graph_id: str | None = None, limit: int | None = 1_000
+        self,
+        since: int = 0,
+        run_id: str | None = None,
+        graph_id: str | None = None,
+        limit: int | None = 1_000,
     ) -> list[JournalEntry]:
         """Committed events with a ``seq`` above ``since``, oldest first; of one run or one graph where given."""
         query = sa.select(events.c.seq, events.c.run_id, events.c.type, events.c.data, events.c.stored)
@@ -91,7 +106,8 @@ class StateManager:
                 return bytes(connection.execute(query).scalar_one())
 
             return [
-                JournalEntry(row.seq, row.run_id, decode_event(row.type, row.data, row.stored, load)) for row in rows
+                JournalEntry(row.seq, row.run_id, decode_event(row.type, row.data, row.stored, load))
+                for row in rows
             ]
 
     def find_run(self, run_id: str) -> RunSummary | None:
@@ -139,7 +155,9 @@ class StateManager:
             conditions.append(runs.c.accepted_at < to_microseconds(end_date))
         query = sa.select(runs).where(*conditions).order_by(runs.c.accepted_at.desc(), runs.c.id.desc())
         with self.database.read() as connection:
-            total = connection.execute(sa.select(sa.func.count()).select_from(runs).where(*conditions)).scalar_one()
+            total = connection.execute(
+                sa.select(sa.func.count()).select_from(runs).where(*conditions)
+            ).scalar_one()
             rows = connection.execute(query.limit(limit).offset(offset)).all()
         return HistoryPage([_to_summary(row) for row in rows], total, offset + len(rows) < total)
 

@@ -34,7 +34,9 @@ def prepare_schema(connection: Connection, path: Path | None) -> None:
     if not names:
         with connection.begin():
             metadata.create_all(connection)
-            connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+            connection.exec_driver_sql(
+                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+            )
             connection.execute(_version.insert().values(version_num=REVISIONS[-1]))
         return
     if "alembic_version" not in names or "events" not in names:
@@ -57,17 +59,14 @@ def prepare_schema(connection: Connection, path: Path | None) -> None:
 
 def upgrade(connection: Connection) -> None:
     """Run the migrations that are missing, in one transaction."""
-    from alembic.migration import MigrationContext
-    from alembic.operations import Operations
-    from alembic.script import ScriptDirectory
+    from alembic import command
+    from alembic.config import Config
 
-    scripts = ScriptDirectory(str(Path(__file__).parent))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
     with connection.begin():
-        context = MigrationContext.configure(
-            connection, opts={"fn": lambda revision, _: scripts._upgrade_revs("head", revision)}
-        )
-        with Operations.context(context):
-            context.run_migrations()
+        command.upgrade(config, "head")
 
 
 def _back_up(connection: Connection, path: Path, revision: str) -> None:

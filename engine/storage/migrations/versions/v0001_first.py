@@ -45,7 +45,9 @@ def upgrade() -> None:
     op.create_index("runs_by_status", "runs", ["status", "accepted_at"])
     op.create_table(
         "events",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
+        ),
         sa.Column("run_id", sa.String(64), nullable=False),
         sa.Column("type", sa.String(32), nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
