@@ -64,10 +64,10 @@ def _number_of(report: dict[str, Any], name: str) -> float:
     value = report.get(name)
     if isinstance(value, list):
         return len(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        known = ", ".join(key for key, of in report.items() if isinstance(of, int | float | list))
-        raise KeyError(f'The report has no number "{name}"; it has: {known or "none"}.')
-    return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    known = ", ".join(key for key, of in report.items() if isinstance(of, int | float | list))
+    raise LookupError(f'The report has no number "{name}"; it has: {known or "none"}.')
 
 
 class FailedOnPurpose(StepError):

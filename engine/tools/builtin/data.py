@@ -88,10 +88,12 @@ def pick(value: Any, path: str, default: Any = None, required: bool = True) -> A
         part = f"[{index}]" if index is not None else key
         try:
             current = current[index] if index is not None else _get(current, key)
-        except (KeyError, IndexError, TypeError):
+        except (LookupError, TypeError):
             if not required:
                 return default
-            raise KeyError(f"There is no {part} in {walked or 'the value'}: {_outline(current)}.") from None
+            raise LookupError(
+                f"There is no {part} in {walked or 'the value'}: {_outline(current)}."
+            ) from None
         walked += part if index is not None or not walked else f".{part}"
     return current
 

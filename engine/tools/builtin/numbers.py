@@ -75,7 +75,7 @@ def math_operation(
     if operation == "set":
         return {**kwargs, key: value}
     if key not in state:
-        raise KeyError(
+        raise LookupError(
             f'The state has no "{key}" to {operation}; give it in the initial state or use "set" first.'
         )
     current = state[key]
@@ -122,7 +122,10 @@ def _power(a: Number, b: Number) -> Number:
         return int(a**b)
     if a < 0 and b != int(b):
         raise ValueError(f"A negative number to the power of {b} is not a real number.")
-    return math.pow(a, b)
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        raise OverflowError(f"{a} to the power of {b} is too large for a number.") from None
 
 
 def _check_size(result: Number) -> Number:

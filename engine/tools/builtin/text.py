@@ -95,7 +95,7 @@ def _look_up(known: Mapping[str, Any], path: str) -> Any:
                 else f'there is no value "{part}"'
             )
             names = ", ".join(map(str, value)) if isinstance(value, Mapping) else ""
-            raise KeyError(
+            raise LookupError(
                 f"The template asks for {{{path}}}, but {where}; known here: {names or 'nothing'}."
             )
     return value

@@ -116,7 +116,7 @@ def _fill_secrets(value: str, secrets: list[str]) -> str:
     def fill(match: re.Match[str]) -> str:
         found = os.environ.get(_SECRET_PREFIX + match[1])
         if found is None:
-            raise KeyError(
+            raise LookupError(
                 f"The secret {match[1]} is not set; set the environment variable {_SECRET_PREFIX}{match[1]}."
             )
         secrets.append(found)
