@@ -192,6 +192,11 @@ class WorkflowDocument(QObject):
         self.end_typing()
         self._push(f"Compute {name}", edits.swap_to_binding(self._graph, node_id, name, expression))
 
+    def use_value(self, node_id: str, name: str, value: object) -> None:
+        """A literal value in place of the expression, as one command."""
+        self.end_typing()
+        self._push(f"Set {name}", edits.swap_to_literal(self._graph, node_id, name, value))
+
     # ------------------------------------------------------------------------------------------ edges
 
     def check_connect(self, edge: EdgeDefinition) -> None:

@@ -202,6 +202,18 @@ def swap_to_binding(graph: GraphDefinition, node_id: str, name: str, expression:
     )
 
 
+def swap_to_literal(graph: GraphDefinition, node_id: str, name: str, value: object) -> GraphDefinition:
+    """A literal value in place of the expression, in one edit."""
+    return _change_node(
+        graph,
+        node_id,
+        lambda node: {
+            "parameters": {**node.parameters, name: value},
+            "bindings": _without(node.bindings, name),
+        },
+    )
+
+
 def clear_parameter(graph: GraphDefinition, node_id: str, name: str) -> GraphDefinition:
     """Takes both the literal and the expression away."""
     return _change_node(
