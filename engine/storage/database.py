@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from engine.config import AppConfig
 from engine.errors import DatabaseError, DatabaseInUse
-from engine.storage.migrations import prepare_schema
+from engine.storage.migrations import check_schema, prepare_schema
 
 try:
     import pysqlite3 as sqlite  # a newer SQLite than Debian 12's, which has a WAL bug
@@ -63,7 +63,11 @@ class Database:
                 return
             self._writing = self._make_writer(synchronous)
             self._writer = self._writing.connect()
-            prepare_schema(self._writer, self.path)
+            revision = check_schema(self._writer, self.path)
+            if self.path is not None:
+                driver: Any = self._writer.connection.driver_connection  # outside of any transaction
+                driver.execute("PRAGMA journal_mode=WAL")
+            prepare_schema(self._writer, self.path, revision)
         except BaseException as error:
             self.close()
             if isinstance(error, sa.exc.DatabaseError):
@@ -120,8 +124,6 @@ class Database:
                 f"PRAGMA synchronous={synchronous}",
             ):
                 connection.execute(pragma)
-            if self.path is not None:
-                connection.execute("PRAGMA journal_mode=WAL")
             return connection
 
         engine = sa.create_engine("sqlite://", creator=connect, module=sqlite, poolclass=sa.pool.StaticPool)

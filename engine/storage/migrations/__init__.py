@@ -23,8 +23,8 @@ REVISIONS: Final = ("0001",)
 _version = sa.table("alembic_version", sa.column("version_num", sa.String))
 
 
-def prepare_schema(connection: Connection, path: Path | None) -> None:
-    """Make the schema in a new database, or upgrade an older one (a backup is made first).
+def check_schema(connection: Connection, path: Path | None) -> str | None:
+    """The database's revision; None for a new, empty one. Changes nothing.
 
     Raises:
         DatabaseError: the database is not ours, or newer than this program.
@@ -32,13 +32,7 @@ def prepare_schema(connection: Connection, path: Path | None) -> None:
     names = set(sa.inspect(connection).get_table_names())
     connection.rollback()
     if not names:
-        with connection.begin():
-            metadata.create_all(connection)
-            connection.exec_driver_sql(
-                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
-            )
-            connection.execute(_version.insert().values(version_num=REVISIONS[-1]))
-        return
+        return None
     if "alembic_version" not in names or "events" not in names:
         raise DatabaseError(
             f"{path or 'this database'} holds something else (its tables: {', '.join(sorted(names)[:5])}); "
@@ -51,7 +45,19 @@ def prepare_schema(connection: Connection, path: Path | None) -> None:
             f"{path or 'this database'} was written by a newer version of the program (schema {revision}); "
             "nothing was changed. Update the program, or choose another database"
         )
-    if revision != REVISIONS[-1]:
+    return revision
+
+
+def prepare_schema(connection: Connection, path: Path | None, revision: str | None) -> None:
+    """Make the schema in a new database, or upgrade an older one (a backup is made first)."""
+    if revision is None:
+        with connection.begin():
+            metadata.create_all(connection)
+            connection.exec_driver_sql(
+                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+            )
+            connection.execute(_version.insert().values(version_num=REVISIONS[-1]))
+    elif revision != REVISIONS[-1]:
         if path is not None:
             _back_up(connection, path, revision)
         upgrade(connection)

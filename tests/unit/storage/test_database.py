@@ -1,0 +1,163 @@
+"""Opening the database: what is made, what is refused, and that nothing refused is harmed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from engine.config import AppConfig
+from engine.errors import DatabaseError, DatabaseInUse
+from engine.storage import migrations
+from engine.storage.database import Database, open_database
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def describe(database: Database) -> dict[str, object]:
+    inspector = sa.inspect(database._writing)
+    return {
+        name: (
+            [
+                (column["name"], str(column["type"]), column["nullable"])
+                for column in inspector.get_columns(name)
+            ],
+            inspector.get_pk_constraint(name)["constrained_columns"],
+            sorted((index["name"], tuple(index["column_names"])) for index in inspector.get_indexes(name)),
+            [key["referred_table"] for key in inspector.get_foreign_keys(name)],
+        )
+        for name in inspector.get_table_names()
+    }
+
+
+def test_the_migrations_lead_to_the_same_schema_as_a_new_database(tmp_path):
+    fresh = Database(url(tmp_path / "fresh.db"))
+    engine = sa.create_engine(url(tmp_path / "migrated.db"))
+    with engine.connect() as connection:
+        migrations.upgrade(connection)
+    engine.dispose()
+    migrated = Database(url(tmp_path / "migrated.db"))
+    assert describe(migrated) == describe(fresh)
+    fresh.close()
+    migrated.close()
+
+
+def test_the_list_of_revisions_is_that_of_the_files():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == migrations.REVISIONS
+
+
+def test_a_database_is_made_with_its_folder_and_opened_again(tmp_path):
+    path = tmp_path / "deep" / "down" / "w.db"
+    for _ in range(2):
+        database = Database(url(path))
+        with database.read() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        with database.write() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        database.close()
+
+
+def test_readers_cannot_write(tmp_path):
+    database = Database(url(tmp_path / "w.db"))
+    with database.read() as connection, pytest.raises(sa.exc.OperationalError, match="readonly"):
+        connection.exec_driver_sql("DELETE FROM runs")
+    database.close()
+
+
+def test_a_write_that_raises_is_rolled_back(tmp_path):
+    database = Database(url(tmp_path / "w.db"))
+
+    def write_and_fail():
+        with database.write() as connection:
+            connection.exec_driver_sql("INSERT INTO stored_values VALUES ('a', 1, x'00')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM stored_values").scalar() == 0
+    database.close()
+
+
+def make_damaged(path: Path) -> None:
+    Database(url(path)).close()
+    data = bytearray(path.read_bytes())
+    data[:4096] = b"\x00" * 4096
+    path.write_bytes(data)
+
+
+def make_foreign(path: Path) -> None:
+    engine = sa.create_engine(url(path))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE cookies (host TEXT)")
+    engine.dispose()
+
+
+def make_newer(path: Path) -> None:
+    database = Database(url(path))
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda path: path.write_text("this is a letter, not a database\n" * 200),
+            "damaged or not a database",
+        ),
+        (make_damaged, "damaged or not a database"),
+        (make_foreign, r"holds something else \(its tables: cookies\)"),
+        (make_newer, r"newer version of the program \(schema 9999\)"),
+    ],
+)
+def test_p21_a_file_that_is_not_ours_is_refused_and_left_as_it_is(tmp_path, spoil, message):
+    path = tmp_path / "w.db"
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(DatabaseError, match=message):
+        Database(url(path))
+    assert path.read_bytes() == before
+
+
+def test_p25_a_second_program_is_refused_until_the_first_one_is_killed(tmp_path):
+    path = tmp_path / "w.db"
+    code = (
+        "import sys; from engine.storage.database import Database\n"
+        f"database = Database({url(path)!r}); print('open', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(DatabaseInUse, match=rf"in use by another program \(process {holder.pid}\)"):
+            Database(url(path))
+        Database(url(path), read_only=True).close()  # looking is allowed
+    finally:
+        holder.kill()
+        holder.communicate()
+    Database(url(path)).close()
+
+
+def test_one_program_shares_one_database(tmp_path):
+    config = AppConfig(database_url=url(tmp_path / "w.db"))
+    first = open_database(config)
+    assert open_database(config) is first
+    first.close()
+    second = open_database(config)
+    assert second is not first
+    second.close()
+
+
+def test_reading_a_database_that_is_not_there_makes_none(tmp_path):
+    with pytest.raises(DatabaseError, match="there is no database at"):
+        Database(url(tmp_path / "w.db"), read_only=True)
+    assert not (tmp_path / "w.db").exists()
