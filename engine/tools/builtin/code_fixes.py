@@ -20,6 +20,7 @@ from engine.tools.builtin.code_metrics import (
     FunctionNode,
     UnusedImport,
     lines_ending_in_strings,
+    own_parameters,
     parse_source,
     walk_documentable,
     walk_functions,
@@ -296,8 +297,15 @@ def _module_docstring(source: Source) -> Iterator[Fix]:
 
 
 def _sentence(node: ast.ClassDef | FunctionNode) -> str:
+    """A draft: ``is_low`` becomes "Whether this is low.", ``add(item)`` "Add item."."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", node.name).replace("_", " ").split()
-    text = " ".join(word.lower() if not word.isupper() else word for word in words)
+    text = " ".join(word if word.isupper() else word.lower() for word in words)
+    if not isinstance(node, ast.ClassDef):
+        if words[0] in ("is", "has", "can", "should"):
+            return f"Whether this {text}."
+        parameters = [parameter.arg.replace("_", " ") for parameter in own_parameters(node)]
+        if len(words) == 1 and parameters:
+            text += f" {parameters[0]}"
     return f"{text[:1].upper()}{text[1:]}."
 
 
