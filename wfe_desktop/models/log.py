@@ -67,7 +67,7 @@ def level_of(record: EventRecord) -> Level:
     step = record.data.get("execution_event")
     if step == "failed" or record.event_type in _FAILURES:
         return Level.ERROR if record.event_type != "workflow_cancelled" else Level.WARNING
-    if step in _ODD_STEPS:
+    if step in _ODD_STEPS or record.data.get("level") == "warning":
         return Level.WARNING
     return Level.DETAIL if step in {"started", "skipped"} else Level.INFO
 

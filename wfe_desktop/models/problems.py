@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
@@ -15,14 +15,14 @@ SEVERITY_ROLE = Qt.ItemDataRole.UserRole + 1
 PLACE_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
-def describe_place(problem: Problem, graph: GraphDefinition) -> str:
-    """Where the fault is, as the user knows it: ``Quality gate · threshold``."""
+def describe_place(problem: Problem, graph: GraphDefinition, title_of: Callable[[str], str] = str) -> str:
+    """Where the fault is, as the user knows it: ``Quality gate · threshold``. ``title_of`` names a node."""
     parts: list[str] = []
     if problem.edge is not None and problem.edge < len(graph.edges):
-        parts.append(graph.edges[problem.edge].describe())
+        edge = graph.edges[problem.edge]
+        parts.append(f"{title_of(edge.from_node)} → {title_of(edge.to_node)}")
     elif problem.node_id is not None:
-        node = graph.find_node(problem.node_id)
-        parts.append((node.label if node else None) or problem.node_id)
+        parts.append(title_of(problem.node_id))
     if problem.field:
         parts.append(problem.field.rpartition(".")[2])
     return " · ".join(parts) or "Workflow"
@@ -50,10 +50,12 @@ class ProblemsModel(QAbstractListModel):
         """The problem in this row."""
         return self._problems[row]
 
-    def set_problems(self, problems: Sequence[Problem], graph: GraphDefinition) -> None:
+    def set_problems(
+        self, problems: Sequence[Problem], graph: GraphDefinition, title_of: Callable[[str], str] = str
+    ) -> None:
         """Show these problems of this graph; nothing is touched where they are the same."""
         wanted = sorted(problems, key=lambda problem: not problem.is_error)
-        places = [describe_place(problem, graph) for problem in wanted]
+        places = [describe_place(problem, graph, title_of) for problem in wanted]
         if (wanted, places) == (self._problems, self._places):
             return
         self.beginResetModel()

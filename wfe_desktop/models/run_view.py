@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.model.events import (
+    STOPPED,
     JournalEntry,
     RunCancelled,
     RunCompleted,
@@ -131,8 +132,9 @@ class RunView:
                 self._set(changes, done.node, view)
                 self._mark(changes, done.taken, done.skipped)
             case StepFailed() as bad:
+                status = StepStatus.CANCELLED if bad.error_type == STOPPED else StepStatus.FAILED
                 view = StepView(
-                    StepStatus.FAILED,
+                    status,
                     bad.visit,
                     bad.attempt,
                     self._began(bad.node),
@@ -202,8 +204,8 @@ class RunView:
                     self._running[node] = span
             case StepCompleted(node=node, at=at):
                 self._end_span(node, at, StepStatus.COMPLETED)
-            case StepFailed(node=node, at=at):
-                self._end_span(node, at, StepStatus.FAILED)
+            case StepFailed(node=node, at=at, error_type=kind):
+                self._end_span(node, at, StepStatus.CANCELLED if kind == STOPPED else StepStatus.FAILED)
             case StepCancelled(node=node, at=at):
                 self._end_span(node, at, StepStatus.CANCELLED)
             case _:

@@ -1,0 +1,318 @@
+"""The composition root of the window: everything is built here, in order, and closed in reverse, each with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import PySide6
+from pydantic import ValidationError
+from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from engine.config import AppConfig
+from engine.errors import DatabaseError
+from engine.execution.services import Services, open_services
+from wfe_desktop.background import Background
+from wfe_desktop.bridge import EngineBridge
+from wfe_desktop.document.autosave import Autosave, Recovered, find_recovery
+from wfe_desktop.messages import Messages
+from wfe_desktop.options import APP_DIR_NAME, StartOptions
+from wfe_desktop.samples import install_samples
+from wfe_desktop.settings import Settings
+from wfe_desktop.theme import THEMES, apply_theme
+from wfe_desktop.workbench import Workbench
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CLOSE_ENGINE_S = 5.0
+CLOSE_SERVER_S = 6.0
+COLLECT_EVERY_MS = 2_000
+COLLECT_AFTER_IDLE_S = 0.4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the program keeps what is the user's."""
+
+    config: Path
+    data: Path
+
+    @classmethod
+    def of_user(cls) -> Folders:
+        """The folders the system has for this."""
+        return cls(
+            platformdirs.user_config_path(APP_DIR_NAME, appauthor=False),
+            platformdirs.user_data_path(APP_DIR_NAME, appauthor=False),
+        )
+
+
+def check_versions() -> None:
+    """Refuse a combination that is known to abort.
+
+    Raises:
+        SystemExit: PySide6 6.12 and later lose a reference to None with each call on Python before 3.12.
+    """
+    if sys.version_info < (3, 12) and PySide6.__version_info__ >= (6, 12):
+        raise SystemExit(
+            f"PySide6 {PySide6.__version__} does not work with Python {sys.version.split()[0]}: "
+            "it aborts after some thousand calls. Use Python 3.12 or later, or install PySide6_Essentials==6.11.3."
+        )
+
+
+class IdleCollector(QObject):
+    """Runs Python's cycle collector on the GUI thread, in pauses.
+
+    Left to itself it runs on whichever thread trips it, and would destroy graphics items on a worker's.
+    """
+
+    def __init__(self, app: QApplication) -> None:
+        super().__init__(app)
+        self._loop_time = asyncio.get_running_loop().time
+        self._last_input = self._loop_time()
+        gc.disable()
+        gc.collect()
+        gc.freeze()
+        app.installEventFilter(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(COLLECT_EVERY_MS)
+        self._timer.timeout.connect(self._collect)
+        self._timer.start()
+
+    def close(self) -> None:
+        """Give the collector back to Python."""
+        self._timer.stop()
+        QApplication.instance().removeEventFilter(self)  # type: ignore[union-attr]
+        gc.unfreeze()
+        gc.enable()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        del watched
+        if event.type() in {QEvent.Type.MouseMove, QEvent.Type.KeyPress, QEvent.Type.Wheel}:
+            self._last_input = self._loop_time()
+        return False
+
+    def _collect(self) -> None:
+        young, middle, _ = gc.get_count()
+        if self._loop_time() - self._last_input < COLLECT_AFTER_IDLE_S:
+            return
+        if young > 700:
+            gc.collect(1)
+        if middle > 50:
+            gc.collect()
+
+
+def run_window(options: StartOptions) -> int:
+    """Open the window and the server beside it; returns the exit status when both have closed."""
+    check_versions()
+    os.environ.setdefault("QT_API", "pyside6")
+    os.environ.setdefault("QT_PREFERRED_BINDING", "PySide6")
+    import qasync
+
+    app = QApplication.instance() or QApplication([APP_DIR_NAME])
+    assert isinstance(app, QApplication)
+    app.setApplicationName(APP_DIR_NAME)
+    app.setApplicationDisplayName("Agent Workflow Engine")
+    app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop before all is closed
+    with asyncio.Runner(loop_factory=lambda: qasync.QEventLoop(app)) as runner:
+        return runner.run(Program(app, options, Folders.of_user()).run())
+
+
+Closer = tuple[str, Callable[[], Awaitable[Any] | None], float]
+"""What is closed, how, and the seconds it may take."""
+
+
+class Program:
+    """One start of the program with its window, from the first widget to the last thread."""
+
+    def __init__(self, app: QApplication, options: StartOptions, folders: Folders) -> None:
+        self._app, self._options, self._folders = app, options, folders
+        self._stop = asyncio.Event()
+        self._was_signalled = False
+        self._status = 0
+        self._closers: list[Closer] = []
+
+    async def run(self) -> int:
+        """Build, serve until the user leaves or a signal comes, close."""
+        try:
+            config = self._options.to_config()
+        except ValidationError as error:
+            print(f"The configuration is wrong: {describe_settings_error(error)}", file=sys.stderr)  # noqa: T201
+            return 2
+        bench, found = self._build()
+        loop = asyncio.get_running_loop()
+        self._handle_signals(loop)
+        try:
+            bench.window.show()
+            collector = IdleCollector(self._app)
+            self._closers.append(("the collector", collector.close, 1.0))
+            await self._open(bench, config, found)
+            await self._stop.wait()
+        finally:
+            bench.window.setEnabled(False)
+            await self._close()
+            for number in SIGNALS:
+                with suppress(NotImplementedError, ValueError):
+                    loop.remove_signal_handler(number)
+            bench.window.let_go()
+            bench.window.deleteLater()
+            bench.deleteLater()
+            await asyncio.sleep(0)
+        return self._status
+
+    def _build(self) -> tuple[Workbench, list[Recovered]]:
+        messages = Messages()
+        settings = Settings(self._folders.config / "settings.ini")
+        apply_theme(self._app, THEMES[settings.theme])
+        background = Background(messages.report)
+        recovery = self._folders.data / "recovery"
+        found = find_recovery(recovery)
+        autosave = Autosave(recovery, lambda text: log.warning("autosave: %s", text))
+        bench = Workbench(settings, messages, background, autosave)
+        bench.leave_allowed.connect(self._stop.set)
+
+        def close_autosave() -> None:
+            if self._was_signalled:
+                autosave.flush()  # nobody was asked: what is not saved is offered at the next start
+            else:
+                autosave.close()
+
+        self._closers += [
+            ("the threads of the window", background.close, 3.0),
+            ("the swap files", lambda: asyncio.to_thread(close_autosave), 6.0),
+            ("the settings", bench.save_settings, 1.0),
+        ]
+        return bench, found
+
+    async def _open(self, bench: Workbench, config: AppConfig, found: list[Recovered]) -> None:
+        """Everything that may take a moment, with the window on the screen already."""
+        try:
+            services = await asyncio.to_thread(open_services, config)
+        except DatabaseError as error:
+            await self._refuse(bench, "The database cannot be opened", str(error))
+            return
+        self._closers.append(
+            ("the engine", lambda: asyncio.to_thread(services.close, CLOSE_ENGINE_S), CLOSE_ENGINE_S + 2)
+        )
+        bridge = EngineBridge()
+        bench.attach(services, bridge)
+        self._closers += [("the bridge", bridge.close, 1.0), ("the engine's news", bench.detach, 1.0)]
+        samples = await asyncio.to_thread(install_samples, config.workspace)
+        bench.set_samples(samples)
+        self._open_documents(bench, found)
+        await self._open_server(bench, services)
+
+    async def _open_server(self, bench: Workbench, services: Services) -> None:
+        from wfe_desktop.server.app import start_server
+        from wfe_desktop.server.security import StartRefused
+
+        config, explicit = services.config, self._options.explicit_port
+        try:
+            server = await start_server(services, config.host, config.port, explicit_port=explicit)
+        except StartRefused as error:
+            if explicit:
+                print(f"Error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+                self._status = 1
+                self._stop.set()
+                return
+            bench.set_address("", str(error))
+            bench.messages.warning(f"The server did not start: {error}.", "The window works without it.")
+            return
+        self._closers.append(("the server", server.close, CLOSE_SERVER_S))
+        print(f"Serving on {server.address}", flush=True)  # noqa: T201
+        tip = "The server answers here; click to open its page"
+        if config.port not in {0, server.port}:
+            tip = f"Port {config.port} is taken by another program, so the server answers here"
+            bench.messages.info(f"Port {config.port} is taken; the server is at {server.address}.")
+        bench.set_address(server.address, tip)
+
+    def _open_documents(self, bench: Workbench, found: list[Recovered]) -> None:
+        filing, settings = bench.filing, bench.settings
+        paths = [self._options.open_file] if self._options.open_file else settings.open_files
+        if not paths and not settings.was_started_before and bench.samples:
+            paths = [bench.samples[0].path]
+        settings.remember_start()
+        for path in paths:
+            if path is not None:
+                filing.open_file(path)
+        if not paths:
+            filing.new()
+        if found:
+            self._offer_recovery(bench, found)
+
+    @staticmethod
+    def _offer_recovery(bench: Workbench, found: list[Recovered]) -> None:
+        names = ", ".join(f"“{one.graph.name}”" for one in found[:4])
+        box = QMessageBox(bench.window)
+        box.setObjectName("recovery_box")
+        box.setWindowTitle("Unsaved work was found")
+        box.setText(f"The program ended before {names} could be saved.")
+        box.setInformativeText("Restore it as it was at the last change?")
+        restore = box.addButton("Restore", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton("Throw away", QMessageBox.ButtonRole.DestructiveRole)
+        later = box.addButton("Later", QMessageBox.ButtonRole.RejectRole)
+
+        def answered(_: int) -> None:
+            chosen = box.clickedButton()
+            box.deleteLater()
+            for one in found:
+                if chosen is restore:
+                    bench.filing.open_recovered(one)
+                elif chosen is not later:
+                    bench.background.run(one.discard)
+
+        box.finished.connect(answered)
+        box.open()
+
+    async def _refuse(self, bench: Workbench, what: str, why: str) -> None:
+        """Say why the program cannot go on, and leave when that was read."""
+        print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201
+        self._status = 1
+        box = QMessageBox(
+            QMessageBox.Icon.Critical, what, why, QMessageBox.StandardButton.Close, bench.window
+        )
+        box.setObjectName("refusal_box")
+        box.finished.connect(lambda _: self._stop.set())
+        box.open()
+
+    # ----------------------------------------------------------------------------------------------- the end
+
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        def leave() -> None:
+            if self._was_signalled:
+                os._exit(130)  # the second time: at once; what is committed is safe
+            self._was_signalled = True
+            self._stop.set()
+
+        for number in SIGNALS:
+            with suppress(NotImplementedError):  # not on Windows
+                loop.add_signal_handler(number, leave)
+
+    async def _close(self) -> None:
+        while self._closers:
+            name, close, timeout_s = self._closers.pop()
+            try:
+                closing = close()
+                if closing is not None:
+                    await asyncio.wait_for(closing, timeout_s)
+            except TimeoutError:
+                log.error("%s did not close within %g s", name, timeout_s)
+            except Exception:
+                log.exception("closing %s failed", name)
+
+
+def describe_settings_error(error: ValidationError) -> str:
+    """The first fault of the configuration, with its name."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

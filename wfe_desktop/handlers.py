@@ -1,0 +1,287 @@
+"""What each action does, and when it can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine.flow.validation import StateRead, graph_reads
+from PySide6.QtCore import QObject, QPoint, QPointF
+from PySide6.QtGui import QAction, QCursor
+
+from wfe_desktop.actions import plain_text
+from wfe_desktop.dialogs.about import AboutDialog
+from wfe_desktop.dialogs.commands import CommandPalette
+from wfe_desktop.dialogs.open_graph import OpenGraphDialog
+from wfe_desktop.dialogs.run_form import RunForm
+from wfe_desktop.dialogs.search_popup import SearchPopup
+from wfe_desktop.dialogs.shortcuts import ShortcutsDialog
+from wfe_desktop.document import clipboard
+from wfe_desktop.document.edits import GraphEditError
+from wfe_desktop.document.layout import layout
+from wfe_desktop.editors import Editor
+
+if TYPE_CHECKING:
+    from wfe_desktop.workbench import Workbench
+
+PASTE_OFFSET = 40.0
+
+
+class Handlers(QObject):
+    """Connects every action of the window. ``refresh`` enables those that can be done now."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
+        self._bench = bench
+        self._actions = bench.window.actions_by_name
+        self._remembered: dict[str, dict[str, Any]] = {}
+        self._commands: CommandPalette | None = None
+        for name, handler in self._table().items():
+            self._actions[name].triggered.connect(lambda _=False, handler=handler: handler())
+        bench.window.recent_menu.aboutToShow.connect(self._fill_recent)
+        self.refresh()
+
+    def _table(self) -> dict[str, Callable[[], object]]:
+        bench, filing = self._bench, self._bench.filing
+        return {
+            "new": filing.new,
+            "open": filing.ask_open,
+            "open_database": self._open_database,
+            "save": self._on_editor(filing.save),
+            "save_as": self._on_editor(filing.ask_save),
+            "save_database": self._on_editor(lambda editor: filing.store_requested.emit(editor, None)),
+            "export_picture": self._on_editor(filing.ask_export),
+            "close": self._on_editor(filing.close_editor),
+            "quit": bench.window.close,
+            "undo": self._on_editor(lambda editor: editor.document.undo_stack.undo()),
+            "redo": self._on_editor(lambda editor: editor.document.undo_stack.redo()),
+            "cut": self._on_editor(self._cut),
+            "copy": self._on_editor(self._copy),
+            "paste": self._on_editor(self._paste),
+            "duplicate": self._on_editor(self._duplicate),
+            "delete": self._on_editor(self._delete),
+            "select_all": self._on_editor(lambda editor: editor.canvas.select_all()),
+            "find_tool": self._on_editor(self._find_tool),
+            "commands": self._open_commands,
+            "fit": self._on_editor(Editor.fit),
+            "zoom_100": self._on_editor(lambda editor: editor.canvas.zoom_100()),
+            "zoom_in": self._on_editor(lambda editor: editor.canvas.zoom_in()),
+            "zoom_out": self._on_editor(lambda editor: editor.canvas.zoom_out()),
+            "auto_layout": self._on_editor(self._arrange),
+            "toggle_theme": bench.toggle_theme,
+            "run": self._on_editor(lambda editor: self._run(editor, ask=False)),
+            "run_with_input": self._on_editor(lambda editor: self._run(editor, ask=True)),
+            "stop": self._stop,
+            "clear_run": self._on_editor(lambda editor: bench.runs.clear(editor) if bench.runs else None),
+            "set_entry": self._on_editor(self._set_entry),
+            "edit_condition": self._on_editor(self._edit_condition),
+            "search_tools": self._search_tools,
+            "open_server": bench.open_page,
+            "shortcuts": self._show_shortcuts,
+            "about": self._show_about,
+        }
+
+    def _on_editor(self, handler: Callable[[Editor], object]) -> Callable[[], object]:
+        def call() -> None:
+            editor = self._bench.editors.current
+            if editor is not None:
+                handler(editor)
+
+        return call
+
+    def refresh(self) -> None:
+        """Enable what can be done with what is open, selected and running."""
+        bench, actions = self._bench, self._actions
+        editor = bench.editors.current
+        nodes, edges = editor.canvas.selection if editor is not None else ([], [])
+        can_edit = editor is not None and not editor.read_only
+        has_nodes = editor is not None and bool(editor.document.graph.nodes)
+        stack = editor.document.undo_stack if editor is not None else None
+        is_attached = bench.runs is not None
+        enabled = {
+            "undo": can_edit and stack is not None and stack.canUndo(),
+            "redo": can_edit and stack is not None and stack.canRedo(),
+            "cut": can_edit and bool(nodes),
+            "copy": bool(nodes),
+            "paste": can_edit,
+            "duplicate": can_edit and bool(nodes),
+            "delete": can_edit and bool(nodes or edges),
+            "set_entry": can_edit and len(nodes) == 1,
+            "edit_condition": can_edit and len(edges) == 1,
+            "auto_layout": can_edit and has_nodes,
+            "export_picture": has_nodes,
+            "save_database": can_edit and is_attached,
+            "open_database": is_attached,
+            "run": can_edit and has_nodes and is_attached,
+            "run_with_input": can_edit and has_nodes and is_attached,
+            "stop": bench.is_running,
+            "clear_run": is_attached and bench.runs is not None and bool(bench.runs.shown_run_id),
+            "open_server": bool(bench.address),
+        }
+        for name, is_enabled in enabled.items():
+            if actions[name].isEnabled() != is_enabled:
+                actions[name].setEnabled(is_enabled)
+        for name, text in (
+            ("undo", stack.undoText() if stack else ""),
+            ("redo", stack.redoText() if stack else ""),
+        ):
+            actions[name].setText(f"&{name.capitalize()} {text[:1].lower()}{text[1:]}".rstrip())
+
+    # ------------------------------------------------------------------------------------------------- editing
+
+    def search_at(self, scene_at: QPointF, global_at: QPoint) -> None:
+        """Open the search for a tool; what is chosen is placed at ``scene_at``."""
+        editor = self._bench.editors.current
+        if editor is None or editor.read_only:
+            return
+        popup = SearchPopup(self._bench.catalog, self._bench.settings.recent_tools, editor)
+        popup.tool_chosen.connect(lambda name: editor.place(name, scene_at))
+        popup.open_at(global_at)
+
+    def _find_tool(self, editor: Editor) -> None:
+        canvas = editor.canvas
+        at = QCursor.pos()
+        if not canvas.rect().contains(canvas.mapFromGlobal(at)):
+            at = canvas.mapToGlobal(canvas.rect().center())
+        self.search_at(canvas.map_to_scene(at), at)
+
+    def _copy(self, editor: Editor) -> None:
+        nodes, _ = editor.canvas.selection
+        if nodes:
+            clipboard.put_on_clipboard(editor.document.copy(nodes))
+
+    def _cut(self, editor: Editor) -> None:
+        self._copy(editor)
+        self._delete(editor)
+
+    def _paste(self, editor: Editor) -> None:
+        try:
+            fragment = clipboard.take_from_clipboard()
+        except GraphEditError as error:
+            self._bench.messages.warning(str(error))
+            return
+        center = editor.canvas.view_center()
+        if editor.edit("paste", fragment, (center.x(), center.y())):
+            added = editor.document.graph.nodes[-len(fragment.nodes) :]
+            editor.canvas.select([node.id for node in added], [])
+
+    def _duplicate(self, editor: Editor) -> None:
+        nodes, _ = editor.canvas.selection
+        count = len(editor.document.graph.nodes)
+        if nodes and editor.edit("duplicate", nodes):
+            editor.canvas.select([node.id for node in editor.document.graph.nodes[count:]], [])
+
+    def _delete(self, editor: Editor) -> None:
+        nodes, edges = editor.canvas.selection
+        if nodes or edges:
+            editor.edit("remove", nodes, edges)
+
+    def _set_entry(self, editor: Editor) -> None:
+        nodes, _ = editor.canvas.selection
+        if len(nodes) == 1:
+            editor.toggle_entry(nodes[0])
+
+    def _edit_condition(self, editor: Editor) -> None:
+        _, edges = editor.canvas.selection
+        if len(edges) == 1:
+            editor.condition_edit_requested.emit(edges[0])
+
+    def _arrange(self, editor: Editor) -> None:
+        editor.edit("move", layout(editor.document.graph, editor.canvas.node_sizes()))
+        editor.fit()
+
+    # ------------------------------------------------------------------------------------------------- running
+
+    def _run(self, editor: Editor, *, ask: bool) -> None:
+        bench = self._bench
+        if bench.runs is None or bench.run_has_errors():
+            return
+        graph, catalog = editor.document.graph, dict(editor.document.catalog)
+
+        def known(reads: Mapping[str, StateRead]) -> None:
+            remembered = self._remembered.get(editor.document.key)
+            needs = any(read.required for read in reads.values())
+            if ask or (needs and remembered is None):
+                self._ask_input(editor, reads, remembered or {})
+            else:
+                self._start(editor, remembered or {})
+
+        bench.background.run(lambda: graph_reads(graph, catalog), known, owner=editor)
+
+    def _ask_input(self, editor: Editor, reads: Mapping[str, StateRead], values: dict[str, Any]) -> None:
+        form = RunForm(reads, values, self._bench.window)
+        form.accepted_with.connect(lambda state: self._start(editor, state))
+        form.open()
+
+    def _start(self, editor: Editor, state: dict[str, Any]) -> None:
+        self._remembered[editor.document.key] = state
+        if self._bench.runs is not None:
+            self._bench.runs.start(editor, state)
+
+    def _stop(self) -> None:
+        runs = self._bench.runs
+        if runs is not None and runs.shown_run_id:
+            runs.stop(runs.shown_run_id)
+
+    # ------------------------------------------------------------------------------------------------- dialogs
+
+    def _open_database(self) -> None:
+        dialog = OpenGraphDialog(self._bench.window, self._bench.graphs_model)
+        dialog.chosen.connect(self._bench.open_graph)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _open_commands(self) -> None:
+        if self._commands is None:
+            groups = [
+                (
+                    plain_text(menu.value),
+                    [a for a in entries.actions() if not a.isSeparator() and a.menu() is None],
+                )
+                for menu, entries in self._bench.window.menus.items()
+            ]
+            self._commands = CommandPalette(self._bench.window, groups)
+        self._commands.open()
+
+    def _search_tools(self) -> None:
+        window = self._bench.window
+        window.left_dock.show()
+        window.left_tabs.setCurrentWidget(self._bench.palette)
+        self._bench.palette.search.setFocus()
+        self._bench.palette.search.selectAll()
+
+    def _show_shortcuts(self) -> None:
+        dialog = ShortcutsDialog(self._bench.window)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _show_about(self) -> None:
+        services = self._bench.services
+        database = services.database.description if services is not None else "not open"
+        dialog = AboutDialog(self._bench.window, database, self._bench.address)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    # --------------------------------------------------------------------------------------------------- menus
+
+    def fill_samples(self) -> None:
+        """List the samples in the File menu."""
+        menu = self._bench.window.samples_menu
+        menu.clear()
+        for sample in self._bench.samples:
+            action = QAction(sample.name, menu)
+            action.triggered.connect(lambda _=False, path=sample.path: self._bench.filing.open_file(path))
+            menu.addAction(action)
+
+    def _fill_recent(self) -> None:
+        menu = self._bench.window.recent_menu
+        menu.clear()
+        for path in self._bench.settings.recent_files:
+            action = QAction(path.name, menu)
+            action.setToolTip(str(path))
+            action.triggered.connect(lambda _=False, path=path: self._bench.filing.open_file(path))
+            menu.addAction(action)
+        if menu.isEmpty():
+            nothing = QAction("Nothing yet", menu)
+            nothing.setEnabled(False)
+            menu.addAction(nothing)

@@ -1,0 +1,101 @@
+"""The row above the canvas: tabs at the left, run controls in the middle, the command palette at the right."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+from wfe_desktop import theme
+
+HEIGHT = 48
+
+
+class ActionButton(QPushButton):
+    """A button that does what an action does, with its icon, a short text, and its key in a small frame."""
+
+    def __init__(self, action: QAction, text: str = "", key: str = "", *, is_accent: bool = False) -> None:
+        super().__init__()
+        self._action = action
+        self._text = text
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAccessibleName(action.toolTip())
+        if is_accent:
+            self.setProperty("accent", "true")
+        self._sign = QLabel()
+        self._words = QLabel(text)
+        self._words.setVisible(bool(text))
+        self._key = QLabel(key)
+        self._key.setProperty("role", "key")
+        self._key.setVisible(bool(key))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 0, 8 if key else 12, 0)
+        row.setSpacing(8)
+        for part in (self._sign, self._words, self._key):
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            row.addWidget(part, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._is_accent = is_accent
+        self.clicked.connect(action.trigger)
+        action.changed.connect(self._follow)
+        self._follow()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.layout().sizeHint().width(), theme.CONTROL_HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in {QEvent.Type.PaletteChange, QEvent.Type.EnabledChange} and hasattr(self, "_sign"):
+            self._dress()
+
+    def _follow(self) -> None:
+        self.setEnabled(self._action.isEnabled())
+        self.setToolTip(self._action.toolTip())
+        self._dress()
+
+    def _dress(self) -> None:
+        colors = theme.current_theme()
+        mode = self._action.icon().Mode
+        self._sign.setPixmap(
+            self._action.icon().pixmap(
+                QSize(14, 14), self.devicePixelRatioF(), mode.Normal if self.isEnabled() else mode.Disabled
+            )
+        )
+        words = colors.text if self.isEnabled() else colors.text_faint
+        if self._is_accent and self.isEnabled():
+            words = colors.on_accent
+            self._key.setStyleSheet(
+                f"background: rgba(255, 255, 255, 40); border: none; color: {colors.on_accent}; padding: 1px 5px;"
+            )
+        else:
+            self._key.setStyleSheet("")
+        weight = 600 if self._is_accent else 400
+        self._words.setStyleSheet(f"color: {words}; font-weight: {weight};")
+
+
+class TopBar(QWidget):
+    """Three parts, of which the middle one stays in the middle while there is room."""
+
+    def __init__(self, tabs: QWidget, controls: list[QWidget], commands: QWidget) -> None:
+        super().__init__()
+        self.setProperty("panel", "true")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFixedHeight(HEIGHT)
+        tabs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        middle = QHBoxLayout()
+        middle.setSpacing(8)
+        for control in controls:
+            middle.addWidget(control)
+        right = QHBoxLayout()
+        right.addStretch(1)
+        right.addWidget(commands)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(9, 0, 12, 0)
+        grid.setHorizontalSpacing(12)
+        grid.addWidget(tabs, 0, 0, Qt.AlignmentFlag.AlignVCenter)
+        grid.addLayout(middle, 0, 1, Qt.AlignmentFlag.AlignCenter)
+        grid.addLayout(right, 0, 2, Qt.AlignmentFlag.AlignVCenter)
+        grid.setColumnStretch(0, 5)
+        grid.setColumnStretch(2, 3)

@@ -1,0 +1,473 @@
+"""The window at work: its parts put together, and the engine attached once it is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QMessageBox
+
+from engine.execution.services import Services
+from engine.model.graph import GraphDefinition
+from engine.model.problem import Problem
+from engine.model.run import GraphSummary, RunSnapshot
+from engine.model.status import RunStatus
+from engine.model.tool import Catalog
+from engine.storage.graphs import GraphChanged
+from wfe_desktop import theme
+from wfe_desktop.background import Background
+from wfe_desktop.bridge import EngineBridge
+from wfe_desktop.checking import ProblemChecker
+from wfe_desktop.document.autosave import Autosave
+from wfe_desktop.document.edits import EdgeKey
+from wfe_desktop.editors import Editor, Editors
+from wfe_desktop.filing import Filing
+from wfe_desktop.handlers import Handlers
+from wfe_desktop.messages import Messages
+from wfe_desktop.models.graphs import GraphsModel
+from wfe_desktop.models.log import LogModel
+from wfe_desktop.models.problems import ProblemsModel
+from wfe_desktop.models.run_view import StepView
+from wfe_desktop.models.runs import RunsModel
+from wfe_desktop.panels.inspector import InspectorPanel
+from wfe_desktop.panels.log import LogPanel
+from wfe_desktop.panels.palette import PalettePanel
+from wfe_desktop.panels.problems import ProblemsPanel
+from wfe_desktop.panels.runs import RunsPanel
+from wfe_desktop.panels.state import StatePanel
+from wfe_desktop.panels.workflows import WorkflowsPanel
+from wfe_desktop.running import LoadedRun, RunControl
+from wfe_desktop.settings import Settings
+from wfe_desktop.window import PROBLEMS, TITLE, MainWindow
+
+POLL_MS = 300
+LIST_DELAY_MS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A workflow that comes with the program: its name and its file."""
+
+    name: str
+    path: Path
+
+
+class Workbench(QObject):
+    """The whole window. Works without an engine; ``attach`` gives it one. Use it on the GUI thread."""
+
+    leave_allowed = Signal()
+    """The user wants to leave, and nothing would be lost."""
+    _tools_changed = Signal()
+    _graph_changed = Signal(object)
+
+    def __init__(
+        self, settings: Settings, messages: Messages, background: Background, autosave: Autosave
+    ) -> None:
+        super().__init__()
+        self.settings, self.messages, self.background = settings, messages, background
+        self.editors = Editors()
+        self.runs_model, self.log_model = RunsModel(), LogModel()
+        self.problems_model, self.graphs_model = ProblemsModel(), GraphsModel()
+        self.palette, self.workflows = PalettePanel(), WorkflowsPanel(self.graphs_model)
+        self.runs_panel, self.log_panel = RunsPanel(self.runs_model), LogPanel(self.log_model)
+        self.state_panel, self.problems_panel = StatePanel(), ProblemsPanel(self.problems_model)
+        self.inspector = InspectorPanel()
+        self.window = MainWindow(
+            self.editors,
+            self.palette,
+            self.workflows,
+            self.runs_panel,
+            self.log_panel,
+            self.state_panel,
+            self.problems_panel,
+            self.inspector,
+        )
+        self.filing = Filing(self.window, self.editors, background, messages, settings, autosave)
+        self.checker = ProblemChecker(background)
+        self.services: Services | None = None
+        self.runs: RunControl | None = None
+        self.catalog: Catalog = {}
+        self.samples: list[Sample] = []
+        self.address = ""
+        self._unsubscribe: list[object] = []
+        self._poll = QTimer(self)
+        self._poll.setInterval(POLL_MS)
+        self._poll.timeout.connect(self._show_work)
+        self._list_timer = QTimer(self)
+        self._list_timer.setSingleShot(True)
+        self._list_timer.setInterval(LIST_DELAY_MS)
+        self._list_timer.timeout.connect(self._list_graphs)
+        self.handlers = Handlers(self)
+        self._connect()
+        self.window.lay_out(settings.docks)
+        if settings.geometry is not None:
+            self.window.restoreGeometry(settings.geometry)
+
+    # ------------------------------------------------------------------------------------------------ the engine
+
+    def attach(self, services: Services, bridge: EngineBridge) -> None:
+        """The engine is open: show its tools, its workflows and its runs, and let workflows run."""
+        self.services = services
+        runs = self.runs = RunControl(
+            services, bridge, self.background, self.messages, self.editors, self.runs_model, self.log_model
+        )
+        runs.shown_changed.connect(self._show_run)
+        runs.spans_changed.connect(self.runs_panel.timeline.refresh)
+        runs.state_read.connect(self._show_state)
+        runs.stored.connect(lambda _: self._show_saved())
+        runs.version_requested.connect(self._open_version)
+        self._tools_changed.connect(self._take_catalog)
+        self._graph_changed.connect(self._follow_graph)
+        self._unsubscribe = [
+            services.registry.subscribe(self._tools_changed.emit),
+            services.graphs.subscribe(self._graph_changed.emit),
+            services.engine.subscribe(bridge.take),
+        ]
+        self._take_catalog()
+        self._list_graphs()
+        self.runs_model.reload()
+        self._poll.start()
+        self._show_work()
+        self.handlers.refresh()
+        for failure in services.load_failures:
+            self.messages.warning(str(failure))
+
+    def detach(self) -> None:
+        """The engine is about to close: take nothing more from it."""
+        self._poll.stop()
+        for unsubscribe in reversed(self._unsubscribe):
+            unsubscribe()  # type: ignore[operator]
+        self._unsubscribe = []
+
+    def set_address(self, address: str, tip: str) -> None:
+        """Where the server answers."""
+        self.address = address
+        self.window.status.set_server(address, tip)
+
+    def set_samples(self, samples: list[Sample]) -> None:
+        """Offer these in the menu and on the empty canvas."""
+        self.samples = samples
+        self.handlers.fill_samples()
+        for editor in self.editors:
+            editor.set_samples([(sample.name, sample.path) for sample in samples])
+
+    def save_settings(self) -> None:
+        """Remember how the window looks and what is open."""
+        self.settings.geometry = self.window.saveGeometry()
+        self.settings.docks = self.window.save_layout()
+        paths = [editor.document.file_path for editor in self.editors if not editor.read_only]
+        self.settings.open_files = [path for path in paths if path is not None]
+        self.settings.save()
+
+    # -------------------------------------------------------------------------------------------------- wiring
+
+    def _connect(self) -> None:
+        editors, window = self.editors, self.window
+        self.messages.posted.connect(window.toasts.show_message)
+        editors.opened.connect(self._has_opened)
+        editors.current_changed.connect(self._show_editor)
+        editors.titles_changed.connect(self._show_saved)
+        editors.tabs.new_requested.connect(self.filing.new)
+        self.filing.store_requested.connect(self._store)
+        self.palette.tool_chosen.connect(self._place_tool)
+        self.workflows.open_requested.connect(self.open_graph)
+        self.workflows.delete_requested.connect(self._ask_delete)
+        self.runs_panel.run_chosen.connect(self._show_chosen_run)
+        self.runs_panel.stop_requested.connect(lambda run_id: self.runs.stop(run_id) if self.runs else None)
+        self.runs_panel.node_chosen.connect(self._select_node)
+        self.log_panel.node_chosen.connect(self._select_node)
+        self.problems_panel.problem_chosen.connect(self._show_problem)
+        self.checker.checked.connect(self._show_problems)
+        window.status.address_clicked.connect(self.open_page)
+        window.status.zoom_clicked.connect(window.actions_by_name["zoom_100"].trigger)
+        window.close_requested.connect(lambda: self.filing.close_all(self.leave_allowed.emit))
+        window.bottom_tabs.currentChanged.connect(lambda _: self.runs.request_state() if self.runs else None)
+
+    def _has_opened(self, editor: Editor) -> None:
+        editor.refused.connect(self.messages.warning)
+        editor.tool_placed.connect(self._remember_tool)
+        editor.sample_requested.connect(lambda path: self.filing.open_file(path))
+        editor.copy_requested.connect(lambda: self.filing.open_copy(editor))
+        editor.search_requested.connect(self.handlers.search_at)
+        editor.condition_edit_requested.connect(self._edit_condition)
+        editor.node_open_requested.connect(lambda _: self._focus_inspector())
+        editor.selection_changed.connect(lambda: self._inspect(editor))
+        editor.document.changed.connect(lambda *_: self._has_changed(editor))
+        editor.document.undo_stack.indexChanged.connect(lambda _: self.handlers.refresh())
+        editor.canvas.zoom_changed.connect(lambda zoom: self._show_zoom(editor, zoom))
+        editor.set_samples([(sample.name, sample.path) for sample in self.samples])
+
+    # ------------------------------------------------------------------------------------------ the front editor
+
+    def _show_editor(self) -> None:
+        editor = self.editors.current
+        self.inspector.set_document(editor.document if editor and not editor.read_only else None)
+        self.checker.watch(editor)
+        if editor is None:
+            self.problems_model.set_problems([], GraphDefinition(name="none"))
+        else:
+            self._inspect(editor)
+            self.window.status.set_zoom(editor.canvas.zoom)
+        self._show_saved()
+        self.handlers.refresh()
+
+    def _has_changed(self, editor: Editor) -> None:
+        if editor is self.editors.current:
+            self.checker.check_soon()
+            self.handlers.refresh()
+
+    def _inspect(self, editor: Editor) -> None:
+        if editor is not self.editors.current:
+            return
+        nodes, edges = editor.canvas.selection
+        self.inspector.show_selection(nodes, edges)
+        self.handlers.refresh()
+        self._show_step()
+
+    def _show_zoom(self, editor: Editor, zoom: float) -> None:
+        if editor is self.editors.current:
+            self.window.status.set_zoom(zoom)
+
+    def _show_saved(self) -> None:
+        editor = self.editors.current
+        if editor is None:
+            self.window.status.set_saved("")
+            self.window.setWindowTitle(TITLE)
+            return
+        document = editor.document
+        if editor.read_only:
+            text, tip = "Read only", "A version as a run saw it"
+        elif not document.is_clean:
+            text, tip = "Modified", "Ctrl+S saves"
+        elif document.file_path is None and editor.graph_id is None:
+            text, tip = "Not saved", "It is neither in a file nor in the database yet"
+        else:
+            place = (
+                str(document.file_path)
+                if document.file_path
+                else f"in the database, version {editor.version}"
+            )
+            text, tip = "Saved", place
+        self.window.status.set_saved(text, tip)
+        self.window.setWindowTitle(f"{document.title} – {TITLE}")
+
+    def _focus_inspector(self) -> None:
+        self.window.right_dock.show()
+        self.inspector.focus_first()
+
+    def _edit_condition(self, key: EdgeKey) -> None:
+        editor = self.editors.current
+        if editor is not None:
+            self.window.right_dock.show()
+            editor.select(edge=key)
+            self.inspector.show_selection([], [key])
+            self.inspector.focus_condition()
+
+    def _select_node(self, node_id: str) -> None:
+        editor = self.editors.current
+        if editor is not None and editor.document.find_node(node_id) is not None:
+            editor.select(node_id)
+
+    # -------------------------------------------------------------------------------------------------- problems
+
+    def _show_problems(self, editor: Editor, graph: GraphDefinition, problems: list[Problem]) -> None:
+        self.problems_model.set_problems(problems, graph, editor.document.node_title)
+        errors = self.problems_model.error_count
+        self.window.bottom_bar.set_count(PROBLEMS, len(problems), "error" if errors else "warning")
+        worst: dict[str, str] = {}
+        for problem in sorted(problems, key=lambda p: p.is_error):
+            if problem.node_id is not None:
+                worst[problem.node_id] = problem.severity.value
+        editor.canvas.set_problems(worst)
+        self.inspector.set_problems(problems)
+
+    def _show_problem(self, problem: Problem) -> None:
+        editor = self.editors.current
+        if editor is None:
+            return
+        if problem.edge is not None and problem.edge < len(editor.document.graph.edges):
+            editor.select(edge=editor.document.graph.edges[problem.edge].key)
+        elif problem.node_id is not None:
+            editor.select(problem.node_id)
+        if problem.field:
+            self.inspector.focus_field(problem.field)
+
+    # -------------------------------------------------------------------------------------------------- runs
+
+    def _show_chosen_run(self, run_id: str) -> None:
+        if self.runs is not None and run_id != self.runs.shown_run_id:
+            self.runs.show_run(run_id)
+
+    def _show_run(self) -> None:
+        assert self.runs is not None
+        view, editor = self.runs.shown, self.editors.current
+        title_of = editor.document.node_title if editor is not None else str
+        self.runs_panel.timeline.set_run(view, title_of)
+        self.runs_panel.select_run(self.runs.shown_run_id)
+        self._show_step()
+        self._show_work()
+        self.handlers.refresh()
+
+    def _show_state(self, snapshot: RunSnapshot | None) -> None:
+        self.state_panel.show_snapshot(snapshot)
+
+    def _show_step(self) -> None:
+        editor = self.editors.current
+        step: StepView | None = None
+        if editor is not None and self.runs is not None and self.runs.shown is not None:
+            nodes, _ = editor.canvas.selection
+            step = self.runs.shown.nodes.get(nodes[0]) if len(nodes) == 1 else None
+        self.inspector.set_step(step)
+
+    def _open_version(self, loaded: LoadedRun) -> None:
+        assert self.runs is not None
+        snapshot = loaded.snapshot
+        current = self.graphs_model.find_graph(snapshot.graph_id)
+        is_open = self.editors.find(lambda e: e.graph_id == snapshot.graph_id and not e.read_only)
+        if is_open is None and current is not None and current.version == snapshot.graph_version:
+            editor = self.filing.open_stored(loaded.graph, snapshot.graph_id, snapshot.graph_version)
+        else:
+            editor = self.filing.open_version(loaded.graph, snapshot.graph_id, snapshot.graph_version)
+        self.runs.adopt(editor, loaded)
+
+    def _show_work(self) -> None:
+        if self.services is not None:
+            engine = self.services.engine
+            self.window.status.set_work(engine.active_runs, engine.running_steps, engine.worker_count)
+
+    def run_has_errors(self) -> bool:
+        """Whether the front workflow cannot run; shows why."""
+        if self.problems_model.error_count == 0:
+            return False
+        count = self.problems_model.error_count
+        self.window.show_bottom(PROBLEMS)
+        what = "a problem" if count == 1 else f"{count} problems"
+        self.messages.error(
+            f"The workflow has {what} and cannot run.", "Each line under Problems leads to its place."
+        )
+        return True
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the run that is shown has not ended."""
+        if self.runs is None or not self.runs.shown_run_id:
+            return False
+        shown = self.runs.shown
+        status = shown.status if shown else RunStatus.RUNNING
+        return not status.is_final
+
+    # --------------------------------------------------------------------------------------------- the database
+
+    def open_graph(self, graph_id: str) -> None:
+        """Open a workflow of the database at its newest version."""
+        services = self.services
+        if services is None:
+            return
+
+        def read() -> tuple[GraphDefinition, GraphSummary]:
+            summary = services.graphs.get_summary(graph_id)
+            return services.graphs.get_graph(graph_id, summary.version), summary
+
+        self.background.run(read, lambda found: self.filing.open_stored(found[0], graph_id, found[1].version))
+
+    def open_page(self) -> None:
+        """Open the server's page in a browser."""
+        if self.address:
+            QDesktopServices.openUrl(QUrl(self.address))
+
+    def _store(self, editor: Editor, then: object) -> None:
+        if self.runs is None:
+            self.messages.error("There is no database yet.", "Wait until the program has started.")
+            return
+
+        def done() -> None:
+            self.messages.success(f"“{editor.document.title}” is in the database, version {editor.version}.")
+            if callable(then):
+                then()
+
+        self.runs.store(editor, done, is_asked=True)
+
+    def _ask_delete(self, graph_id: str) -> None:
+        summary = self.graphs_model.find_graph(graph_id)
+        if summary is None or self.services is None:
+            return
+        graphs = self.services.graphs
+        box = QMessageBox(self.window)
+        box.setWindowTitle("Delete workflow")
+        box.setText(f"Delete “{summary.name}” from the database?")
+        box.setInformativeText("Its runs stay in the history. This cannot be undone.")
+        delete = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+
+        def answered(_: int) -> None:
+            if box.clickedButton() is delete:
+                self.background.run(lambda: graphs.delete_graph(graph_id))
+            box.deleteLater()
+
+        box.finished.connect(answered)
+        box.open()
+
+    def _list_graphs(self) -> None:
+        if self.services is not None:
+            self.background.run(self.services.graphs.list_graphs, self.graphs_model.set_graphs)
+
+    def _follow_graph(self, change: GraphChanged) -> None:
+        """Something was stored, by us or by somebody else."""
+        if not self._list_timer.isActive():
+            self._list_timer.start()
+        editor = self.editors.find(lambda e: e.graph_id == change.graph_id and not e.read_only)
+        if (
+            editor is None
+            or change.kind != "updated"
+            or editor.is_storing
+            or change.version == editor.version
+        ):
+            return
+        if not editor.document.is_clean:
+            self.messages.warning(
+                f"“{editor.document.title}” was changed from outside and is now version {change.version}.",
+                "You have unsaved changes: save them in a file, or open the new version after closing this one.",
+            )
+            return
+        services, version = self.services, change.version
+        assert services is not None
+
+        def done(graph: GraphDefinition) -> None:
+            editor.document.replace(graph, "Change from outside")
+            editor.graph_id, editor.version, editor.stored = change.graph_id, version, editor.document.graph
+            editor.document.mark_saved(graph_id=change.graph_id, version=version)
+            self.messages.info(
+                f"“{editor.document.title}” was changed from outside and is now version {version}."
+            )
+
+        self.background.run(lambda: services.graphs.get_graph(change.graph_id, version), done, owner=editor)
+
+    # -------------------------------------------------------------------------------------------------- tools
+
+    def _take_catalog(self) -> None:
+        assert self.services is not None
+        self.catalog = self.services.registry.list_tools()
+        self.filing.set_catalog(self.catalog)
+        self.palette.set_catalog(self.catalog, self.settings.recent_tools)
+        for editor in self.editors:
+            editor.set_catalog(self.catalog)
+        self.checker.check_soon()
+
+    def _place_tool(self, name: str) -> None:
+        editor = self.editors.current
+        if editor is not None:
+            editor.place(name)
+
+    def _remember_tool(self, name: str) -> None:
+        self.settings.add_recent_tool(name)
+        self.palette.set_recent(self.settings.recent_tools)
+
+    def toggle_theme(self) -> None:
+        """The other of the two looks."""
+        chosen = theme.LIGHT if theme.current_theme().is_dark else theme.DARK
+        theme.apply_theme(theme.application(), chosen)
+        self.settings.theme = chosen.name
+        for editor in self.editors:
+            editor.canvas.set_theme(chosen)
