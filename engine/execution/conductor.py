@@ -29,7 +29,6 @@ from engine.execution.snapshots import take_snapshot
 from engine.flow.decide import decide
 from engine.flow.run_state import RunState
 from engine.model.events import (
-    STOPPED,
     CancelRequested,
     JournalEntry,
     RunAccepted,
@@ -99,7 +98,7 @@ class Conductor:
         self._ended: list[LiveRun] = []
 
         self._draining = False  # closing: nothing new starts
-        self._dropping = False  # closing: reports of steps that were told to stop are thrown away
+        self._dropping = False  # closing: steps were told to stop, so what they report is no result
         self._ending = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
@@ -235,7 +234,7 @@ class Conductor:
             return
         run_id, event = message
         live = self._runs.get(run_id)
-        if live is None or (self._dropping and isinstance(event, StepFailed) and event.error_type == STOPPED):
+        if live is None or (self._dropping and isinstance(event, StepCompleted | StepFailed)):
             return  # a late report
         self._take_in(live, event)
 
