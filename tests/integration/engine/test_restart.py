@@ -30,17 +30,16 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("kill_after", [0, 1, 7, 20])
 def test_p1_p2_after_kill_9_the_run_goes_on_and_no_acknowledged_step_runs_again(tmp_path, kill_after):
     database, effects = tmp_path / "w.db", tmp_path / "effects"
-    victim = start(database, effects, "start")
     acknowledged = []
-    for line in victim.stdout:
-        word, *rest = line.split()
-        if word == "done":
-            acknowledged.append(rest[0])
-        if (word == "run" and not kill_after) or len(acknowledged) >= kill_after > 0:
-            victim.kill()
-            break
-    acknowledged += [line.split()[1] for line in victim.stdout if line.startswith("done")]
-    victim.wait()
+    with start(database, effects, "start") as victim:
+        for line in victim.stdout:
+            word, *rest = line.split()
+            if word == "done":
+                acknowledged.append(rest[0])
+            if (word == "run" and not kill_after) or len(acknowledged) >= kill_after > 0:
+                victim.kill()
+                break
+        acknowledged += [line.split()[1] for line in victim.stdout if line.startswith("done")]
     heir = start(database, effects, "go_on")
     out, _ = heir.communicate(timeout=40)
     assert out.split() == ["end", "completed", str(STEPS)]
