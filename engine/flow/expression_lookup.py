@@ -95,7 +95,8 @@ def explain_operation(
     error: Exception, sign: str, left: tuple[ast.expr, Any], right: tuple[ast.expr, Any], at: int
 ) -> Fault:
     if isinstance(error, ZeroDivisionError):
-        return Fault(f"division by zero: {show(right[0])} is 0", at)
+        zero = "" if isinstance(right[0], ast.Constant) else f": {show(right[0])} is 0"
+        return Fault(f"division by zero{zero}", at)
     if isinstance(error, OverflowError):
         return Fault("the number becomes too large", at)
     first, second = f"{show(left[0])} ({name_type(left[1])})", f"{show(right[0])} ({name_type(right[1])})"

@@ -150,7 +150,7 @@ class _Positions:
     """From places in the tree, which are lines and bytes of UTF-8, to characters of the text."""
 
     def __init__(self, text: str, source: str) -> None:
-        self.before = len(text) - len(text.lstrip())
+        self._before = len(text) - len(text.lstrip())
         self._lines = source.split("\n")
         self._length = len(text)
 
@@ -161,9 +161,21 @@ class _Positions:
         inside = len(
             self._lines[line - 1].encode("utf-8", "replace")[: max(column, 0)].decode("utf-8", "ignore")
         )
-        return min(self.before + start + inside, self._length)
+        return min(self._before + start + inside, self._length)
+
+    def of_error(self, error: SyntaxError) -> int:
+        """Where Python's parser gave up; the end of the text where it does not say."""
+        if not error.offset:
+            return self._length
+        line = error.lineno or 1
+        before = sum(len(before) + 1 for before in self._lines[: line - 1])
+        return min(self._before + before + error.offset - 1, self._length)
 
     def __call__(self, node: ast.expr) -> int:
+        """Where a node starts; of a field, where its name does."""
+        if isinstance(node, ast.Attribute):
+            end = self.at(node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
+            return max(end - len(node.attr), 0)
         return self.at(node.lineno, node.col_offset)
 
 
@@ -184,13 +196,7 @@ def _parse(text: str) -> tuple[ast.expr, _Positions]:
     try:
         tree = ast.parse(source, "<expression>", "eval").body
     except SyntaxError as error:
-        at = None if error.offset is None else max(0, error.offset - 1)
-        if at is not None:
-            at = min(
-                positions.before + at if error.lineno in (None, 1) else positions.at(error.lineno, at),
-                len(text),
-            )
-        raise Fault(_explain_syntax(error, source), at) from None
+        raise Fault(_explain_syntax(error, source), positions.of_error(error)) from None
     except (RecursionError, MemoryError, ValueError, OverflowError):
         raise Fault("it is nested too deeply") from None
     _check_depth(tree)
@@ -215,6 +221,6 @@ def _explain_syntax(error: SyntaxError, source: str) -> str:
         return "write 'not' for '!'"
     if "=" in source.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", ""):
         return "a value cannot be set here; to compare, write '=='"
-    if "unexpected EOF" in message or (message == "invalid syntax" and (error.offset or 0) > len(source)):
+    if message == "invalid syntax" and (not error.offset or error.offset > len(source)):
         return "it ends too early"
-    return message[0].lower() + message[1:]
+    return "this is not the syntax of an expression" if message == "invalid syntax" else message
