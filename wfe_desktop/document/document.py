@@ -36,6 +36,10 @@ class WorkflowDocument(QObject):
     place_changed = Signal()
     """``graph_id``, ``version`` or ``file_path`` is another."""
     catalog_changed = Signal()
+    node_renamed = Signal(str, str)
+    """Old id, new id; just before ``changed``, so that who shows the node can follow it. Not on undo."""
+    edge_rekeyed = Signal(object, object)
+    """Old key, new key; just before ``changed``. Not on undo."""
     refused = Signal(str)
     """Why an edit asked for by ``attempt`` was not done."""
 
@@ -165,7 +169,10 @@ class WorkflowDocument(QObject):
 
     def rename_node(self, node_id: str, new_id: str) -> None:
         """Change a node's id and everything that names it."""
-        self._push(f"Rename {node_id}", edits.rename_node(self._graph, node_id, new_id))
+        graph = edits.rename_node(self._graph, node_id, new_id)
+        if graph is not self._graph:
+            self.node_renamed.emit(node_id, new_id)
+        self._push(f"Rename {node_id}", graph)
 
     def set_parameter(self, node_id: str, name: str, value: object) -> None:
         """Set a literal value; typing merges."""
@@ -222,6 +229,8 @@ class WorkflowDocument(QObject):
     def change_edge(self, key: EdgeKey, **update: str | None) -> EdgeKey:
         """Change ``kind``, ``from_port`` or ``to_port``; the edge's key from now on."""
         graph, changed = edits.change_edge(self._graph, key, self._catalog, **update)
+        if changed != key:
+            self.edge_rekeyed.emit(key, changed)
         self._push("Change edge", graph)
         return changed
 

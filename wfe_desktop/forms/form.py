@@ -76,6 +76,11 @@ class ParameterForm(QWidget):
                 self._drop(name)
         self.refresh()
 
+    def follow(self, old: str, new: str) -> None:
+        """The node got another id: the fields stay as they are."""
+        if self._node_id == old:
+            self._node_id = new
+
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """What validation says of the graph; faults of a parameter are shown at its field."""
         self._problems = problems

@@ -242,7 +242,7 @@ class ParameterRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(SPACE)
         jump = QPushButton(icon("link", current_theme().text_second), wire.text.replace("&", "&&"))
-        jump.setProperty("align", "left")
+        jump.setStyleSheet("text-align: left;")
         jump.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         jump.setToolTip(f"{wire.text}: show where it comes from")
         jump.clicked.connect(lambda: self.jump_requested.emit(wire.node_id))

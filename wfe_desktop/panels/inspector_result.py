@@ -1,0 +1,167 @@
+"""What the selected run's step did: where it stands, how long it took, its error or its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from engine.model.run import RunSnapshot, StepInfo
+from wfe_desktop.forms.controls import TextArea, line, words
+from wfe_desktop.models.times import describe_duration, describe_size
+from wfe_desktop.panels.inspector_parts import column
+from wfe_desktop.theme import SPACE, code_font
+
+FOLDED_FROM_BYTES = 16 * 1024
+SHOWN_AT_MOST = 200_000
+_NOTHING = object()
+
+
+class ValueView(QWidget):
+    """A JSON value as text. A large one is folded: its size is said, and it is shown when asked for."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._value: Any = _NOTHING
+        self._text = ""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2 * SPACE)
+        head = QHBoxLayout()
+        head.addWidget(words(title, "heading"))
+        head.addStretch(1)
+        self.size_label = words(role="second")
+        head.addWidget(self.size_label)
+        layout.addLayout(head)
+        self.area = TextArea(code=True, lines=1, most=24)
+        self.area.setFont(code_font())
+        self.area.setReadOnly(True)
+        self.area.setAccessibleName(title)
+        layout.addWidget(self.area)
+        buttons = QHBoxLayout()
+        self.unfold_button = QPushButton("Show")
+        self.unfold_button.clicked.connect(self._unfold)
+        self.copy_button = QPushButton("Copy")
+        self.copy_button.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._text))
+        buttons.addWidget(self.unfold_button)
+        buttons.addWidget(self.copy_button)
+        buttons.addStretch(1)
+        layout.addLayout(buttons)
+
+    def show_value(self, value: Any) -> None:
+        """Show a value. The same object again changes nothing: results are not changed in place."""
+        if value is self._value:
+            return
+        self._value = value
+        self._text = _pretty(value)
+        size = len(self._text.encode())
+        is_large = size > FOLDED_FROM_BYTES
+        self.size_label.setText(f"{_kind(value)} · {describe_size(size)}" if is_large else _kind(value))
+        self.unfold_button.setVisible(is_large)
+        self.area.setVisible(not is_large)
+        self.area.setPlainText("" if is_large else self._text)
+
+    def _unfold(self) -> None:
+        rest = len(self._text) - SHOWN_AT_MOST
+        more = f"\n… {rest:,} characters more: Copy takes them all" if rest > 0 else ""
+        self.area.setPlainText(self._text[:SHOWN_AT_MOST] + more)
+        self.area.show()
+        self.unfold_button.hide()
+
+
+class ResultView(QWidget):
+    """The tab Result of a node."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout = column(self)
+        self.empty = words(role="second", wrap=True)
+        layout.addWidget(self.empty)
+        self.facts = QWidget()
+        self._grid = QGridLayout(self.facts)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(4 * SPACE)
+        self._grid.setVerticalSpacing(SPACE + SPACE // 2)
+        self._grid.setColumnStretch(1, 1)
+        self._values: dict[str, QLabel] = {}
+        for name in ("Status", "Visit", "Attempt", "Started", "Took"):
+            self._add_fact(name)
+        layout.addWidget(self.facts)
+        self._line = line()
+        layout.addWidget(self._line)
+        self.error_title = words("Error", "heading")
+        layout.addWidget(self.error_title)
+        self.error = TextArea(lines=1, most=12)
+        self.error.setReadOnly(True)
+        self.error.setAccessibleName("Error")
+        layout.addWidget(self.error)
+        self.result = ValueView("Result")
+        layout.addWidget(self.result)
+        layout.addStretch(1)
+        self.show_step(None, None, "")
+
+    def _add_fact(self, name: str) -> None:
+        row = len(self._values)
+        self._grid.addWidget(words(name, "second"), row, 0)
+        self._values[name] = words()
+        self._grid.addWidget(self._values[name], row, 1)
+
+    def show_step(self, run: RunSnapshot | None, step: StepInfo | None, node_id: str) -> None:
+        """Show where a node stands in a run. Without a run or a step, say what to do."""
+        self.empty.setVisible(step is None)
+        for widget in (self.facts, self._line, self.error_title, self.error, self.result):
+            widget.setVisible(step is not None)
+        if run is None:
+            self.empty.setText("No run is shown. Press F5 to run the workflow, or choose a run under Runs.")
+        elif step is None:
+            self.empty.setText("The run that is shown has not come to this node.")
+        else:
+            self._show_facts(step)
+            has_error = bool(step.error)
+            self.error_title.setVisible(has_error)
+            self.error.setVisible(has_error)
+            if self.error.toPlainText() != (step.error or ""):
+                self.error.setPlainText(step.error or "")
+            has_result = node_id in run.results
+            self.result.setVisible(has_result)
+            self._line.setVisible(has_error or has_result)
+            if has_result:
+                self.result.show_value(run.results[node_id])
+
+    def _show_facts(self, step: StepInfo) -> None:
+        started = step.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if step.started_at else "–"
+        took = "–" if step.duration_s is None else describe_duration(step.duration_s)
+        facts = {
+            "Status": step.status.value,
+            "Visit": str(step.visit),
+            "Attempt": str(step.attempt),
+            "Started": started,
+            "Took": took,
+        }
+        for name, text in facts.items():
+            self._values[name].setText(text)
+
+
+def _pretty(value: Any) -> str:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case list():
+            return f"list of {len(value):,}"
+        case dict():
+            return f"object of {len(value):,}"
+        case str():
+            return f"text of {len(value):,}"
+        case bool():
+            return "true or false"
+        case None:
+            return "null"
+        case _:
+            return "number"
