@@ -155,7 +155,8 @@ def _describe(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) ->
     if "$ref" in schema:
         return _describe(_resolve(schema["$ref"], root), root, depth + 1)
     if "enum" in schema:
-        return "one of " + ", ".join(show(value) for value in schema["enum"])
+        choices = [show(value) for value in schema["enum"]]
+        return f"one of {', '.join(choices)}" if len(choices) > 1 else "".join(choices)
     if "const" in schema:
         return show(schema["const"])
     options = schema.get("anyOf") or schema.get("oneOf")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -137,9 +136,7 @@ def parse_source(source: str, name: str) -> ast.Module:
     if len(source) > LARGEST_SOURCE:
         raise ValueError(f"{name} has {len(source):,} characters; at most {LARGEST_SOURCE:,} are reviewed.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return ast.parse(source, filename=name)
+        return ast.parse(source, filename=name)
     except SyntaxError as error:
         raise ValueError(
             f"{name} is not Python that can be read: {error.msg} in line {error.lineno}."

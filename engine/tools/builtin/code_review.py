@@ -127,6 +127,7 @@ def suggest_fixes(
     limit: Annotated[int, Field(ge=1, le=1_000)] = 10,
     fixes: Sequence[FixKind] = FIX_KINDS,
     explain: bool = True,
+    earlier: Sequence[str] = (),
     line_length: LineLength = 100,
 ) -> Suggestions:
     """Mend what can be mended safely, and say what is left for a person. Docstrings are drafts made from the names.
@@ -136,6 +137,7 @@ def suggest_fixes(
         limit: Make, and suggest, at most so many changes.
         fixes: Which kinds of changes to make, the most wanted first.
         explain: Add advice to the suggestions.
+        earlier: What was applied in earlier rounds; it is put before what is applied now.
         line_length: Longer lines are issues.
     """
     before = review(source, "source.py", line_length=line_length)
@@ -145,7 +147,7 @@ def suggest_fixes(
     open_issues = sorted(after.issues, key=lambda issue: (_ORDER.index(issue.kind), issue.line))
     return Suggestions(
         code=code,
-        applied=[fix.message for fix in made],
+        applied=[*earlier, *(fix.message for fix in made)],
         suggestions=[_suggest(issue, explain=explain) for issue in open_issues[:limit]],
         remaining=after.issue_count,
     )

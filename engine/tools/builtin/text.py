@@ -320,7 +320,8 @@ def write_summary(
     lines = [f"# {title}", ""]
     for heading, value in sections.items():
         if isinstance(value, dict | list) and value:
-            lines += [f"## {_title(heading)}", "", *_write_value(value, full=style == "full"), ""]
+            gap = [""] if lines[-1] else []
+            lines += [*gap, f"## {_title(heading)}", "", *_write_value(value, full=style == "full"), ""]
         else:
             lines += [f"- **{_title(heading)}**: {_inline(value)}"]
     return _check_length("\n".join(lines).rstrip() + "\n")
