@@ -73,6 +73,8 @@ class FieldSpec:
     choices: tuple[Any, ...] = ()
     takes_text: bool = False
     """Of kinds SCALAR and JSON: what is not JSON is text."""
+    empty: str = ""
+    """Said in the empty field in place of the default."""
 
     def parse(self, text: str) -> Any:
         """The value of a text that is not empty. Raises FieldError."""
@@ -130,6 +132,8 @@ class FieldSpec:
     @property
     def placeholder(self) -> str:
         """What counts while nothing is set, said in the empty field."""
+        if self.empty:
+            return self.empty
         if self.required:
             return f"state.{self.name}"
         if self.default is None:

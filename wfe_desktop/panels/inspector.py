@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QEvent, QSize, QTimer, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.model.problem import Problem
@@ -39,6 +39,7 @@ class ManyPage(QWidget):
         self.header = Header()
         self.header.tile.show_icon("copy")
         self.header.title.setReadOnly(True)
+        self.header.title.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         outer.addWidget(self.header)
         outer.addWidget(line())
         body = QWidget()
@@ -181,7 +182,7 @@ class InspectorPanel(QWidget):
     def _follow_edge(self, old: object, new: object) -> None:
         self._edges = tuple(cast("EdgeKey", new) if key == old else key for key in self._edges)
         if new in self._edges:
-            self.edge_page.key = cast("EdgeKey", new)
+            self.edge_page.key = new
             self._select_again()
 
     def _select_again(self) -> None:

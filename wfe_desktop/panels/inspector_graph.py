@@ -17,7 +17,13 @@ from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.panels.inspector_parts import Header, column, scrolled
 from wfe_desktop.theme import SPACE
 
-_DESCRIPTION = FieldSpec("description", Kind.LONG_TEXT, {"type": "string", "maxLength": 10_000}, default="")
+_DESCRIPTION = FieldSpec(
+    "description",
+    Kind.LONG_TEXT,
+    {"type": "string", "maxLength": 10_000},
+    default="",
+    empty="What the workflow is for",
+)
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 _MAX_STEPS = FieldSpec("max_steps", Kind.INTEGER, _LIMIT, "integer · ≥ 1", default=100_000)
 _MAX_ITERATIONS = FieldSpec("max_iterations", Kind.INTEGER, _LIMIT, "integer · ≥ 1", default=10_000)

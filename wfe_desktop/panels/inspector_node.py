@@ -23,7 +23,9 @@ from wfe_desktop.panels.inspector_parts import Header, column, scrolled
 from wfe_desktop.panels.inspector_result import ResultView
 from wfe_desktop.theme import SPACE, STATUS_ICONS, category_icon, current_theme, icon_pixmap
 
-_SAVE_AS = FieldSpec("save_as", Kind.TEXT, {"type": "string", "maxLength": 200}, "state key")
+_SAVE_AS = FieldSpec(
+    "save_as", Kind.TEXT, {"type": "string", "maxLength": 200}, "state key", empty="not saved"
+)
 _JOIN = FieldSpec(
     "join", Kind.SCALAR, {"anyOf": [{"enum": ["all", "any"]}, {"type": "integer", "minimum": 1}]},
     "all, any or a number", default="all", takes_text=True,
@@ -31,9 +33,11 @@ _JOIN = FieldSpec(
 _ON_ERROR = FieldSpec(
     "on_error", Kind.CHOICE, {}, default="fail", choices=("fail", "continue"), takes_text=True
 )
-_DEFAULT_RESULT = FieldSpec("default_result", Kind.JSON, {}, "any", takes_text=True)
+_DEFAULT_RESULT = FieldSpec("default_result", Kind.JSON, {}, "any", takes_text=True, empty="null")
 _ID = FieldSpec("id", Kind.TEXT, {"type": "string", "maxLength": 200}, "steps.<id>", required=True)
-_DESCRIPTION = FieldSpec("description", Kind.LONG_TEXT, {"type": "string", "maxLength": 10_000}, default="")
+_DESCRIPTION = FieldSpec(
+    "description", Kind.LONG_TEXT, {"type": "string", "maxLength": 10_000}, default="", empty="For people"
+)
 
 
 class PoliciesForm(QWidget):
@@ -138,7 +142,6 @@ class NodePage(QWidget):
         self.result = ResultView()
         self.help = HelpView()
         self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
         self.tabs.setUsesScrollButtons(True)
         for title, view in (
             ("Parameters", self.form),

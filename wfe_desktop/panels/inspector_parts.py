@@ -54,7 +54,7 @@ class TitleEdit(LineEdit):
         super().__init__(parent)
         # No colour of its own: without focus only the text is seen.
         self.setStyleSheet(
-            "QLineEdit { font-weight: 600; padding: 0px 4px; min-height: 22px; margin-left: -5px; }"
+            "QLineEdit { font-weight: 600; padding: 0px 2px; min-height: 20px; }"
             "QLineEdit:!focus { background: transparent; border-color: transparent; }"
         )
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -73,7 +73,7 @@ class Header(QWidget):
         super().__init__(parent)
         row = QHBoxLayout(self)
         row.setContentsMargins(MARGIN, 3 * SPACE, MARGIN, 2 * SPACE)
-        row.setSpacing(3 * SPACE)
+        row.setSpacing(2 * SPACE + SPACE // 2)
         self.tile = Tile()
         self.title = TitleEdit()
         self.subtitle = words(role="second")
@@ -82,6 +82,7 @@ class Header(QWidget):
         texts.setSpacing(0)
         texts.addWidget(self.title)
         texts.addWidget(self.subtitle)
+        self.subtitle.setContentsMargins(3, 0, 0, 0)  # below the title's text, which has a border around it
         row.addWidget(self.tile, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(texts, 1)
         self.right = QHBoxLayout()
