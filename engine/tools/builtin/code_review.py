@@ -127,7 +127,6 @@ def suggest_fixes(
     limit: Annotated[int, Field(ge=1, le=1_000)] = 10,
     fixes: Sequence[FixKind] = FIX_KINDS,
     explain: bool = True,
-    earlier: Sequence[str] = (),
     line_length: LineLength = 100,
 ) -> Suggestions:
     """Mend what can be mended safely, and say what is left for a person. Docstrings are drafts made from the names.
@@ -137,7 +136,6 @@ def suggest_fixes(
         limit: Make, and suggest, at most so many changes.
         fixes: Which kinds of changes to make, the most wanted first.
         explain: Add advice to the suggestions.
-        earlier: What was applied in earlier rounds; it is put before what is applied now.
         line_length: Longer lines are issues.
     """
     before = review(source, "source.py", line_length=line_length)
@@ -147,7 +145,7 @@ def suggest_fixes(
     open_issues = sorted(after.issues, key=lambda issue: (_ORDER.index(issue.kind), issue.line))
     return Suggestions(
         code=code,
-        applied=[*earlier, *(fix.message for fix in made)],
+        applied=[fix.message for fix in made],
         suggestions=[_suggest(issue, explain=explain) for issue in open_issues[:limit]],
         remaining=after.issue_count,
     )
@@ -183,6 +181,7 @@ def write_review(
     style: Literal["short", "full"] = "full",
     applied: list[str] | None = None,
     suggestions: list[str] | None = None,
+    diff: str = "",
 ) -> str:
     """Write the report of code.analyze as Markdown.
 
@@ -192,6 +191,7 @@ def write_review(
         style: short leaves the tables of functions and issues out.
         applied: What was mended, a sentence each.
         suggestions: What is left to do, a sentence each.
+        diff: The changes, such as code.compare gives them.
     """
     try:
         lines = [f"# Code review of {report['name']}", ""]
@@ -201,6 +201,8 @@ def write_review(
         for heading, items in (("Mended", applied), ("To do", suggestions)):
             if items:
                 lines += [f"## {heading}", "", *(f"- {item}" for item in items), ""]
+        if diff:
+            lines += ["## Changes", "", "```diff", diff.rstrip("\n"), "```", ""]
         if style == "full":
             lines += [*_write_functions(report), "", *_write_issues(report), ""]
     except KeyError as error:
