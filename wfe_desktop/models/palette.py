@@ -132,6 +132,8 @@ class PaletteModel(QAbstractItemModel):
                 return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
         if self.tool_at(index) is None:
             return Qt.ItemFlag.ItemIsEnabled
         return (
