@@ -121,22 +121,27 @@ class Autosave:
         with self._wake:
             return self._wake.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        """The program ends in order: documents still watched were let go on purpose, and nothing stays behind."""
-        for unwatch in self._watched.values():
-            unwatch()
-        self._watched.clear()
+    def close(self, timeout_s: float = 5.0, *, keep: bool = False) -> None:
+        """End the worker; from any thread.
+
+        Documents that are still watched were let go on purpose, and nothing stays behind; with ``keep`` nobody was
+        asked, and what is not saved is offered at the next start.
+        """
         with self._wake:
             self._closing = True
+            if not keep:
+                self._waiting.clear()
             self._wake.notify_all()
         self._worker.join(timeout_s)
         self._lock.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if not keep or not any(self._folder.glob("*.json")):
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _put(self, key: str, swap: _Swap | None) -> None:
         with self._wake:
-            self._waiting[key] = swap
-            self._wake.notify_all()
+            if not self._closing:
+                self._waiting[key] = swap
+                self._wake.notify_all()
 
     def _work(self) -> None:
         while True:
@@ -144,7 +149,7 @@ class Autosave:
                 self._busy = False
                 self._wake.notify_all()
                 self._wake.wait_for(lambda: self._closing or bool(self._waiting))
-                if self._closing:
+                if not self._waiting:
                     return
                 key = next(iter(self._waiting))
                 swap = self._waiting.pop(key)
