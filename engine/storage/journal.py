@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound
@@ -20,8 +19,8 @@ from engine.storage.codec import decode_event, encode_event
 from engine.storage.database import Database, open_database
 from engine.storage.tables import events, runs, stored_values
 
-_insert_events = events.insert()
-_insert_runs = runs.insert()
+_insert_events = events.insert().values({column.name: sa.bindparam(column.name) for column in events.c})
+_insert_runs = runs.insert().values({column.name: sa.bindparam(column.name) for column in runs.c})
 _update_run = (
     runs.update()
     .where(runs.c.id == sa.bindparam("run_id"))
@@ -50,6 +49,8 @@ class StateManager:
     def __init__(self, database: Database | AppConfig | None = None) -> None:
         """Use this database, or that of a configuration (by default of ``AppConfig()``)."""
         self.database = database if isinstance(database, Database) else open_database(database)
+        dialect: Any = postgresql if self.database.url.get_backend_name() == "postgresql" else sqlite
+        self._insert_values: sa.Insert = dialect.insert(stored_values).on_conflict_do_nothing()
 
     def append(self, batch: Batch) -> None:
         """Write a batch in one transaction. For the engine only, which is the one writer of the journal."""
@@ -67,15 +68,14 @@ class StateManager:
                 }
             )
             values.update(row.values)
-        with self.database.write() as connection:
-            if batch.new_runs:
-                connection.execute(_insert_runs, batch.new_runs)
-            if values:
-                _store_values(connection, values)
-            if rows:
-                connection.execute(_insert_events, rows)
-            if batch.changed_runs:
-                connection.execute(_update_run, batch.changed_runs)
+        stored = [{"hash": digest, "size_bytes": len(data), "data": data} for digest, data in values.items()]
+        work: list[tuple[sa.Insert | sa.Update, list[dict[str, Any]]]] = [
+            (_insert_runs, batch.new_runs),
+            (self._insert_values, stored),
+            (_insert_events, rows),
+            (_update_run, batch.changed_runs),
+        ]
+        self.database.write_rows([(statement, rows) for statement, rows in work if rows])
 
     def last_seq(self) -> int:
         """The ``seq`` of the newest event; 0 in an empty journal."""
@@ -160,12 +160,6 @@ class StateManager:
             ).scalar_one()
             rows = connection.execute(query.limit(limit).offset(offset)).all()
         return HistoryPage([_to_summary(row) for row in rows], total, offset + len(rows) < total)
-
-
-def _store_values(connection: Connection, values: dict[str, bytes]) -> None:
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    rows = [{"hash": digest, "size_bytes": len(data), "data": data} for digest, data in values.items()]
-    connection.execute(dialect.insert(stored_values).on_conflict_do_nothing(), rows)
 
 
 def _to_summary(row: Any) -> RunSummary:

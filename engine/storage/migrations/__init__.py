@@ -39,7 +39,7 @@ def check_schema(connection: Connection, path: Path | None) -> str | None:
             "nothing was changed. Choose another place with --database"
         )
     with connection.begin():
-        revision = connection.execute(sa.select(_version.c.version_num)).scalar_one_or_none()
+        revision: str | None = connection.execute(sa.select(_version.c.version_num)).scalar_one_or_none()
     if revision not in REVISIONS:
         raise DatabaseError(
             f"{path or 'this database'} was written by a newer version of the program (schema {revision}); "
