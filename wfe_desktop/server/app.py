@@ -15,7 +15,7 @@ from aiohttp import WSCloseCode, web
 from engine.execution.services import Services
 from wfe_desktop.server import graph_routes, run_routes, system_routes
 from wfe_desktop.server.connections import connection_factory
-from wfe_desktop.server.context import DatabaseThreads, ServerContext
+from wfe_desktop.server.context import DatabaseThreads, ServerContext, in_new_thread
 from wfe_desktop.server.failures import to_http_error
 from wfe_desktop.server.hub import Hub
 from wfe_desktop.server.routing import Handler, Route
@@ -25,6 +25,7 @@ from wfe_desktop.server.security import (
     StartRefused,
     bracketed,
     check_binding,
+    is_address,
     own_names,
     token_of,
 )
@@ -98,6 +99,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     del request
     for name, value in ANSWER_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = ANSWER_HEADERS["Server"]  # aiohttp has put its own there
 
 
 async def _open(app: web.Application) -> None:
@@ -108,14 +110,17 @@ async def _close_connections(app: web.Application) -> None:
     """Handlers that wait give up, WebSocket clients are told to go."""
     context = app[CONTEXT]
     context.closing.set()
-    going = [connection.close(WSCloseCode.GOING_AWAY, "the server is closing") for connection in context.connections]
+    going = [
+        connection.close(WSCloseCode.GOING_AWAY, "the server is closing")
+        for connection in context.connections
+    ]
     await asyncio.gather(*going)
 
 
 async def _close(app: web.Application) -> None:
     context = app[CONTEXT]
     context.hub.stop()
-    await asyncio.get_running_loop().run_in_executor(None, context.database.close)
+    await context.database.close()
 
 
 # ------------------------------------------------------------------------------------------------ start and end
@@ -137,7 +142,9 @@ class RunningServer:
         await self._runner.cleanup()
 
 
-async def start_server(services: Services, host: str, port: int, *, explicit_port: bool = False) -> RunningServer:
+async def start_server(
+    services: Services, host: str, port: int, *, explicit_port: bool = False
+) -> RunningServer:
     """Listens at ``host`` and ``port`` (0: any free one) on the running loop.
 
     A taken port gives the next free one, unless it was asked for explicitly.
@@ -150,14 +157,17 @@ async def start_server(services: Services, host: str, port: int, *, explicit_por
     check_binding(address, services.config)
     bound = _bind(address, port, 1 if explicit_port or port == 0 else PORTS_TRIED)
     app = create_app(services)
-    names = await asyncio.get_running_loop().run_in_executor(None, own_names, host, address)
+    names = await in_new_thread(own_names, host, address)
     real_port = int(bound.getsockname()[1])
     app[GUARD] = Guard(names, real_port, token_of(services.config))
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_GRACE_S)
     try:
         await runner.setup()
         listener = await asyncio.get_running_loop().create_server(
-            connection_factory(runner, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S), sock=bound
+            connection_factory(
+                runner, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S
+            ),
+            sock=bound,
         )
     except BaseException:
         bound.close()
@@ -170,8 +180,10 @@ async def _resolve(host: str) -> str:
     """The one IP address to listen at: ``localhost`` may have two, and port 0 would differ between them."""
     if host == "localhost":
         return "127.0.0.1"
+    if is_address(host):
+        return host
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await in_new_thread(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     except OSError:
         raise StartRefused(f"{host} is not an address of this machine") from None
     return str(found[0][4][0])
@@ -192,7 +204,7 @@ def _bind(address: str, port: int, tries: int) -> socket.socket:
                 continue
             reason = os.strerror(error.errno or 0)
             raise StartRefused(f"cannot listen at {bracketed(address)}:{candidate}: {reason}") from None
-        bound.setblocking(False)
+        bound.settimeout(0)
         return bound
     if tries == 1:
         raise StartRefused(f"port {port} is taken; --port 0 takes any free one")

@@ -119,3 +119,7 @@ def check_no_query(request: web.Request) -> None:
                 for name in dict.fromkeys(request.query)
             ]
         )
+
+
+def _too_large() -> HttpError:
+    return HttpError(413, f"a body may have {MAX_BODY_BYTES} bytes at most", closes=True)

@@ -32,16 +32,16 @@ class HttpConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what could not be read as a request, or failed outside every handler."""
+        del message  # it may repeat what was sent; neither the answer nor the log does
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was sent already")
         if status >= 500:
             error = internal_error(exc)
         else:
-            # What was sent is not repeated, neither in the answer nor in the log.
             log.info("answered %d to something that is not HTTP as it should be", status)
             error = HttpError(status, "this is not a request this server understands")
         response = error.to_response()
-        response.headers.update(ANSWER_HEADERS)
+        response.headers.update({**ANSWER_HEADERS, "Connection": "close"})
         response.force_close()
         return response
 
@@ -53,6 +53,6 @@ def connection_factory(runner: web.AppRunner, **settings: Any) -> Callable[[], a
     assert server is not None, "the runner must be set up"
 
     def accept() -> asyncio.Protocol:
-        return HttpConnection(server, loop=loop, access_log=None, auto_decompress=False, **settings)
+        return HttpConnection(server, loop=loop, auto_decompress=False, **settings)
 
     return accept

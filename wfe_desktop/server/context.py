@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from engine.errors import ServiceUnavailable
-from engine.execution.services import Services
 
 if TYPE_CHECKING:
+    from engine.execution.services import Services
     from wfe_desktop.server.hub import Hub
     from wfe_desktop.server.websocket import Connection
 
@@ -41,9 +42,26 @@ class DatabaseThreads:
             raise ServiceUnavailable("the server is closing") from None
         return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drops what has not begun, and waits for the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        await in_new_thread(self._pool.shutdown)
+
+
+async def in_new_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """``function(*args, **kwargs)`` on a thread of its own, for the few calls at start and end that may wait."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=work, name=f"server-{function.__name__}", daemon=True).start()
+    return await asyncio.shield(asyncio.wrap_future(future))
 
 
 @dataclass(slots=True)

@@ -79,6 +79,7 @@ class HttpError(Exception):
         )
         if self.closes:
             response.force_close()
+            response.headers["Connection"] = "close"
         return response
 
 
@@ -125,7 +126,9 @@ def problems_of(error: pydantic.ValidationError) -> list[Problem]:
             _sentence(fault["type"], fault["msg"]),
             field=".".join(str(part) for part in fault["loc"]) or None,
         )
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)[
+            :MAX_PROBLEMS
+        ]
     ]
 
 

@@ -1,7 +1,8 @@
 """From the engine's journal to every WebSocket client, in order, without waiting for any of them.
 
 The engine tells each committed batch on its own thread; that callback only puts it into an inbox and wakes the
-loop once, however many batches gather meanwhile. The loop hands the events to the clients' bounded queues.
+loop once, however many batches gather meanwhile. The loop hands the events to the clients' bounded queues: a
+client that reads too slowly is dropped, but none is dropped because this side was slow to send.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from wfe_desktop.server.subscriber import Subscriber
 
 ENTRIES_A_TURN: Final = 500
+MAX_INBOX: Final = 200_000
+HOLD_S: Final = 0.002
 
 
 class Journal(Protocol):
@@ -110,16 +113,22 @@ class Hub:
 
     def _dispatch(self) -> None:
         self._woken = False
-        if self._loop is None:
+        loop = self._loop
+        if loop is None:
             return
-        frames: list[Frame] = []
-        while self._inbox and len(frames) < ENTRIES_A_TURN:
-            frames.append(Frame(self._inbox.popleft()))
+        if len(self._inbox) < MAX_INBOX and any(client.needs_time for client in self.clients):
+            self._again(lambda: loop.call_later(HOLD_S, self._dispatch))
+            return
+        frames = [Frame(self._inbox.popleft()) for _ in range(min(ENTRIES_A_TURN, len(self._inbox)))]
         if not frames:
             return
         self.dispatched = max(self.dispatched, frames[-1].seq)
         for client in tuple(self.clients):
             client.take(frames)
-        if self._inbox and not self._woken:
+        if self._inbox:
+            self._again(lambda: loop.call_soon(self._dispatch))  # others get their turn in between
+
+    def _again(self, schedule: Callable[[], object]) -> None:
+        if not self._woken:
             self._woken = True
-            self._loop.call_soon(self._dispatch)  # others get their turn in between
+            schedule()

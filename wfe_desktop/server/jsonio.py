@@ -146,7 +146,9 @@ def _faults(value: Any, path: str) -> Iterator[Problem]:
     elif isinstance(value, dict):
         if isinstance(value, _RepeatedKeys):
             for key in value.repeated:
-                yield _problem("repeated-key", f"the key {_shorten(key)!r} is given more than once", _join(path, key))
+                yield _problem(
+                    "repeated-key", f"the key {_shorten(key)!r} is given more than once", _join(path, key)
+                )
         for key, child in value.items():
             if _SURROGATE.search(key):
                 yield _problem("half-surrogate", "a key has half of a surrogate pair", path)

@@ -86,7 +86,7 @@ def render_page(authority: str, version: str, active_runs: int) -> str:
 """
 
 
-def _row(method: str, path: str, linked: bool, purpose: str) -> str:  # noqa: FBT001 - a column of the table above
+def _row(method: str, path: str, linked: bool, purpose: str) -> str:
     shown = f"<code>{escape(path)}</code>"
     address = f'<a href="{escape(path)}">{shown}</a>' if linked else shown
     return (

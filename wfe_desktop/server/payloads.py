@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from engine.model.problem import Problem
 from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo
@@ -110,7 +110,7 @@ class ProblemOut(TypedDict):
 
 def problems_out(problems: Iterable[Problem]) -> list[ProblemOut]:
     """Problems as they are answered."""
-    return [cast(ProblemOut, problem.to_dict()) for problem in problems]
+    return [cast("ProblemOut", problem.to_dict()) for problem in problems]
 
 
 class GraphCreated(_Answer):

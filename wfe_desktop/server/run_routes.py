@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.errors import ServiceUnavailable
 from engine.model.run import RunSnapshot
+from engine.model.status import RunStatus
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.payloads import (
     EventOut,
@@ -42,17 +43,17 @@ async def settled(future: Future[T]) -> T:
 async def run_graph(call: Call[NoQuery], body: RunRequest) -> Answer:
     engine = call.server.services.engine
     run_id = await settled(engine.submit_workflow(body.graph_id, body.initial_state))
-    status = (await settled(engine.request_status(run_id))).status if body.wait_s == 0 else None
-    if body.wait_s:
+    status = RunStatus.PENDING
+    if body.wait_s is not None:
         run = await _finished(call.server, run_id, body.wait_s)
         if run.status.is_final:
             return Answer(RunState.of(run))
         status = run.status
     return Answer(
-        RunStarted.model_construct(
+        RunStarted(
             run_id=run_id,
             message="Workflow execution started successfully",
-            status=status or "pending",
+            status=status,
         ),
         status=202,
     )
@@ -67,8 +68,9 @@ async def _finished(server: ServerContext, run_id: str, wait_s: float) -> RunSna
     engine = server.services.engine
     end = asyncio.wrap_future(engine.when_finished(run_id))
     closing = asyncio.ensure_future(server.closing.wait())
+    either: set[asyncio.Future[Any]] = {end, closing}
     try:
-        await asyncio.wait({end, closing}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         closing.cancel()
     if end.done():
@@ -145,5 +147,3 @@ async def search_history(call: Call[NoQuery], body: HistoryRequest) -> Answer:
             has_more=page.has_more,
         )
     )
-
-

@@ -92,6 +92,15 @@ def check_binding(address: str, config: AppConfig) -> None:
         )
 
 
+def is_address(host: str) -> bool:
+    """Whether the host is an IP address rather than a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine can reach the IP address."""
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from engine.errors import WorkflowError
 from engine.model.events import JournalEntry
@@ -69,6 +69,7 @@ class Subscriber:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._sending = False
         self._dropped = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -77,10 +78,15 @@ class Subscriber:
         """The run ids subscribed to, and ``*`` for all."""
         return list(self._subscriptions)
 
+    @property
+    def needs_time(self) -> bool:
+        """Whether much is queued and not because the client reads slowly: this side has not come to sending it."""
+        return len(self._queue) > MAX_QUEUED * 3 // 4 and not self._sending
+
     def start(self) -> None:
         """Begins to send."""
         self._hub.clients.add(self)
-        self._spawn(self._write())
+        self._begin(self._write())
 
     async def stop(self) -> None:
         """Ends everything that runs for this client."""
@@ -101,7 +107,7 @@ class Subscriber:
         subscription = _Subscription(key, self._hub.dispatched if since is None else since, since is None)
         self._subscriptions[key] = subscription
         if not subscription.live:
-            subscription.task = self._spawn(self._catch_up(subscription))
+            self._begin(self._catch_up(subscription), subscription)
 
     def unsubscribe(self, key: str) -> bool:
         """Ends a subscription; False where there was none."""
@@ -148,7 +154,7 @@ class Subscriber:
         for task in self._tasks:
             task.cancel()
         self._subscriptions.clear()
-        self._spawn(self._close(TRY_AGAIN_LATER, "too slow: resume from your last seq"))
+        self._begin(self._close(TRY_AGAIN_LATER, "too slow: resume from your last seq"))
 
     # ------------------------------------------------------------------------------------------------- sending
 
@@ -163,7 +169,7 @@ class Subscriber:
                     await self._send_array()
                 else:
                     item = self._queue.popleft()
-                    await self._send(item.encoded if isinstance(item, Frame) else item)
+                    await self._send_one(item.encoded if isinstance(item, Frame) else item)
                 if len(self._queue) <= MAX_QUEUED // 2:
                     self._room.set()
                 sent += 1
@@ -176,8 +182,13 @@ class Subscriber:
             while self._queue and len(batch) < MAX_BATCH and isinstance(frame := self._queue[0], Frame):
                 batch.append(frame.encoded)
                 self._queue.popleft()
-            await self._send(b"[" + b",".join(batch) + b"]")
+            await self._send_one(b"[" + b",".join(batch) + b"]")
             await asyncio.sleep(0)
+
+    async def _send_one(self, data: bytes) -> None:
+        self._sending = True  # seen by others only while the socket is full: else this does not yield
+        await self._send(data)
+        self._sending = False
 
     # ------------------------------------------------------------------------------------------------- history
 
@@ -196,7 +207,9 @@ class Subscriber:
                 self._hub.journal.read_events, since=position, run_id=run_id, limit=HISTORY_PAGE
             )
             await self._room.wait()
-            self._enqueue([Frame(entry) for entry in entries if not self._is_live_elsewhere(subscription, entry)])
+            self._enqueue(
+                [Frame(entry) for entry in entries if not self._is_live_elsewhere(subscription, entry)]
+            )
             if entries:
                 position = entries[-1].seq
             if len(entries) == HISTORY_PAGE:
@@ -219,11 +232,12 @@ class Subscriber:
 
     # --------------------------------------------------------------------------------------------------- tasks
 
-    def _spawn(self, work: Coroutine[Any, Any, None] | Awaitable[None]) -> asyncio.Task[None]:
+    def _begin(self, work: Awaitable[None], subscription: _Subscription | None = None) -> None:
         task = asyncio.ensure_future(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
+        if subscription is not None:
+            subscription.task = task
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:

@@ -13,7 +13,9 @@ table = RouteTable()
 LINKS = {"graphs": "/graphs", "tools": "/tools", "health": "/health", "websocket": "/ws"}
 
 
-@table.plain("GET", "/health", "Whether the engine takes work", query=NoQuery, answers={200: Health}, errors=(503,))
+@table.plain(
+    "GET", "/health", "Whether the engine takes work", query=NoQuery, answers={200: Health}, errors=(503,)
+)
 async def health(call: Call[NoQuery]) -> Answer:
     engine = call.server.services.engine
     return Answer(
@@ -37,7 +39,7 @@ async def list_tools(call: Call[NoQuery]) -> Answer:
 
 
 @table.plain("GET", "/", "What runs here; for a browser, a page", query=NoQuery, answers={200: About})
-async def about(call: Call[NoQuery]) -> Answer:
+async def about(_call: Call[NoQuery]) -> Answer:
     return Answer(
         About(
             message="Agent Workflow Engine is running",

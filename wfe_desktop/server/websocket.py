@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -67,11 +66,13 @@ ACTIONS: Final[dict[str, type[Request]]] = {
 class Connection:
     """A client's side of the protocol: what it says, and what it is answered."""
 
-    def __init__(self, server: ServerContext, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
+    def __init__(
+        self, server: ServerContext, socket: web.WebSocketResponse, transport: asyncio.Transport | None
+    ) -> None:
         self.id = secrets.token_hex(8)
         self._server = server
         self._socket = socket
-        self._abort = abort
+        self._transport = transport
         self._client = Subscriber(server.hub, server.database, self._send, self.close)
 
     async def serve(self) -> None:
@@ -86,12 +87,12 @@ class Connection:
             await self._client.stop()
 
     async def close(self, code: int, reason: str) -> None:
-        """Ends the connection; a client that does not even take the close frame is cut off after a grace time."""
+        """Ends the connection. A client that does not even take the close frame is cut off after a grace time."""
         with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(CLOSE_GRACE_S):
+            async with asyncio.timeout(2 * CLOSE_GRACE_S):
                 await self._socket.close(code=code, message=reason.encode()[:120], drain=False)
-                return
-        self._abort()
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._transport.abort()
 
     async def _send(self, data: bytes) -> None:
         await self._socket.send_frame(data, WSMsgType.TEXT)
@@ -104,10 +105,8 @@ class Connection:
             return False
         try:
             await self._obey(_parse(message.data))
-        except WorkflowError as error:
+        except Exception as error:  # noqa: BLE001 - to_http_error logs what nobody expected
             self._complain(to_http_error(error))
-        except Exception as error:
-            self._complain(internal_error(error))
         return True
 
     async def _obey(self, request: Request) -> None:
@@ -181,10 +180,13 @@ async def websocket(server: ServerContext, request: web.Request) -> web.WebSocke
         raise HttpError(503, "no more connections are taken now", headers={"Retry-After": "5"}, closes=True)
     transport = request.transport
     await socket.prepare(request)
-    connection = Connection(server, socket, transport.abort if transport is not None else lambda: None)
+    connection = Connection(server, socket, transport)
     server.connections.add(connection)
     try:
         await connection.serve()
+    except Exception as error:  # noqa: BLE001 - an answer in HTTP is no longer possible
+        internal_error(error)
+        await connection.close(WSCloseCode.INTERNAL_ERROR, "something went wrong here")
     finally:
         server.connections.discard(connection)
     return socket

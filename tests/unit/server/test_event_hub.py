@@ -1,0 +1,274 @@
+"""The hub against a journal in memory that is written by a thread of its own, as the engine's is."""
+
+import asyncio
+import json
+import threading
+import time
+
+import pytest
+
+from engine.model.events import JournalEntry, RunStarted, StepStarted
+from wfe_desktop.server import subscriber as subscriber_module
+from wfe_desktop.server.context import DatabaseThreads
+from wfe_desktop.server.hub import Hub
+from wfe_desktop.server.subscriber import HISTORY_PAGE, MAX_QUEUED, Subscriber
+
+
+class MemoryJournal:
+    """Commits, then tells, in order; as the engine does."""
+
+    def __init__(self):
+        self.entries = []
+        self.subscribers = []
+        self.lock = threading.Lock()
+        self.read_delay_s = 0.0
+
+    @property
+    def last_seq(self):
+        return len(self.entries)
+
+    def subscribe(self, callback):
+        self.subscribers.append(callback)
+        return lambda: self.subscribers.remove(callback)
+
+    def read_events(self, since=0, run_id=None, graph_id=None, limit=1000):
+        with self.lock:
+            found = [entry for entry in self.entries[since:] if run_id in (None, entry.run_id)][:limit]
+        time.sleep(self.read_delay_s)
+        return found
+
+    def append(self, *run_ids):
+        """For one thread at a time."""
+        with self.lock:
+            batch = [
+                JournalEntry(len(self.entries) + 1 + index, run_id, RunStarted(at=0))
+                for index, run_id in enumerate(run_ids)
+            ]
+            self.entries.extend(batch)
+        for callback in self.subscribers:
+            callback(batch)
+
+
+class Client:
+    """A client of the hub that remembers what it was sent. ``reads`` cleared: it does not read."""
+
+    def __init__(self, hub, database):
+        self.frames = []
+        self.closed = None
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.subscriber = Subscriber(hub, database, self._send, self._close)
+        self.subscriber.start()
+
+    async def _send(self, data):
+        await self.reads.wait()
+        self.frames.append(json.loads(data))
+
+    async def _close(self, code, reason):
+        self.closed = code
+
+    @property
+    def events(self):
+        return [event for frame in self.frames for event in (frame if isinstance(frame, list) else [frame])]
+
+    @property
+    def seqs(self):
+        return [event["seq"] for event in self.events]
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is nothing to wait for
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def journal():
+    return MemoryJournal()
+
+
+@pytest.fixture
+def hub(loop, journal):
+    hub = Hub(journal)
+
+    async def start():
+        hub.start()
+
+    loop.run_until_complete(start())
+    yield hub
+    for client in tuple(hub.clients):
+        loop.run_until_complete(client.stop())
+    hub.stop()
+
+
+@pytest.fixture
+def database(loop):
+    threads = DatabaseThreads(2)
+    yield threads
+    loop.run_until_complete(threads.close())
+
+
+@pytest.fixture
+def connect(hub, database):
+    return lambda: Client(hub, database)
+
+
+async def test_a_client_gets_the_runs_it_subscribed_to_and_no_others(connect, journal):
+    client = connect()
+    client.subscriber.subscribe("a", None, None)
+    client.subscriber.subscribe("b", None, None)
+    journal.append("a", "x", "b", "a", "x")
+    await until(lambda: len(client.seqs) == 3)
+    assert client.seqs == [1, 3, 4]
+
+
+async def test_an_event_wanted_twice_is_sent_once(connect, journal):
+    client = connect()
+    client.subscriber.subscribe("a", None, None)
+    client.subscriber.subscribe("*", None, None)
+    journal.append("a", "x", "a")
+    await until(lambda: len(client.seqs) == 3)
+    await asyncio.sleep(0.01)
+    assert client.seqs == [1, 2, 3]
+
+
+async def test_after_unsubscribe_nothing_more_comes(connect, journal):
+    client, other = connect(), connect()
+    client.subscriber.subscribe("*", None, None)
+    other.subscriber.subscribe("*", None, None)
+    assert client.subscriber.unsubscribe("*")
+    assert not client.subscriber.unsubscribe("*")
+    journal.append("a")
+    await until(lambda: other.seqs == [1])
+    assert client.seqs == []
+
+
+async def test_history_comes_first_and_then_what_happens(connect, journal):
+    journal.append(*["a", "b"] * HISTORY_PAGE)
+    client = connect()
+    client.subscriber.subscribe("a", 3, None)
+    journal.append("a", "b")
+    await until(lambda: len(client.seqs) == HISTORY_PAGE - 1)
+    assert client.seqs == [*range(5, 2 * HISTORY_PAGE, 2), 2 * HISTORY_PAGE + 1]
+
+
+@pytest.mark.parametrize("pending", [4, 4_000])
+async def test_no_gap_and_no_repeat_between_history_and_live_while_events_pour_in(
+    connect, journal, hub, monkeypatch, pending
+):
+    monkeypatch.setattr(subscriber_module, "MAX_PENDING", pending)
+    journal.read_delay_s = 0.001
+    total = 6_000
+
+    def write():
+        for number in range(total // 20):
+            journal.append(*[f"run{number % 3}"] * 20)
+            time.sleep(0.0005)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wanted = []
+    for number in range(12):
+        await asyncio.sleep(0.01)
+        client, since, key = connect(), number * 37, ("*", "run0", "run1", "run2")[number % 4]
+        client.subscriber.subscribe(key, since, 5 if number % 2 else None)
+        wanted.append((client, since, key))
+    await asyncio.to_thread(writer.join)
+    await until(lambda: hub.dispatched == total)
+    for client, since, key in wanted:
+        expected = [entry.seq for entry in journal.entries[since:] if key in ("*", entry.run_id)]
+        await until(lambda client=client, expected=expected: len(client.seqs) >= len(expected))
+        assert client.seqs == expected
+
+
+async def test_with_batch_ms_frames_are_arrays_and_messages_of_the_server_are_not(connect, journal):
+    client = connect()
+    client.subscriber.subscribe("*", None, 10)
+    journal.append("a", "a")
+    journal.append("b")
+    await until(lambda: client.frames)
+    client.subscriber.say(b'{"event_type": "pong"}')
+    await until(lambda: len(client.frames) == 2)
+    assert [event["seq"] for event in client.frames[0]] == [1, 2, 3]
+    assert client.frames[1] == {"event_type": "pong"}
+
+
+async def test_a_client_that_reads_too_slowly_is_dropped_and_the_others_go_on(connect, journal):
+    slow, quick = connect(), connect()
+    slow.reads.clear()
+    slow.subscriber.subscribe("*", None, None)
+    quick.subscriber.subscribe("*", None, 1)
+    for _ in range(MAX_QUEUED // 500 + 1):
+        journal.append(*["a"] * 500)
+        await asyncio.sleep(0.01)
+    await until(lambda: slow.closed)
+    assert slow.closed == 1013
+    assert slow.seqs == []
+    await until(lambda: len(quick.seqs) == MAX_QUEUED + 500)
+    assert quick.closed is None
+
+
+async def test_a_client_that_reads_history_slowly_is_waited_for(connect, journal):
+    journal.append(*["a"] * (MAX_QUEUED * 2))
+    client = connect()
+    client.reads.clear()
+    client.subscriber.subscribe("*", 0, 1)
+    await asyncio.sleep(0.1)
+    assert client.closed is None
+    client.reads.set()
+    await until(lambda: len(client.seqs) == MAX_QUEUED * 2)
+    assert client.seqs == list(range(1, MAX_QUEUED * 2 + 1))
+
+
+async def test_nobody_is_dropped_because_this_side_was_busy(connect, journal, hub):
+    clients = [connect(), connect()]
+    clients[0].subscriber.subscribe("*", None, None)
+    clients[1].subscriber.subscribe("*", None, 5)
+    total = 6 * MAX_QUEUED
+    writer = threading.Thread(target=lambda: [journal.append(*["a"] * 1_000) for _ in range(total // 1_000)])
+    writer.start()
+    writer.join()  # the loop stands meanwhile
+    for client in clients:
+        await until(lambda client=client: len(client.seqs) == total)
+        assert client.seqs == list(range(1, total + 1))
+        assert client.closed is None
+
+
+async def test_many_batches_wake_the_loop_once(connect, journal, hub, monkeypatch):
+    woken = []
+    monkeypatch.setattr(
+        hub, "_loop", type("Loop", (), {"call_soon_threadsafe": lambda _, call: woken.append(call)})()
+    )
+    for _ in range(50):
+        journal.append("a")
+    assert len(woken) == 1
+
+
+async def test_an_event_has_its_node_and_message_in_its_data(connect, journal):
+    client = connect()
+    client.subscriber.subscribe("*", None, None)
+    with journal.lock:
+        journal.entries.append(JournalEntry(1, "a", StepStarted(at=1_000_000, node="n", visit=2, attempt=1)))
+    journal.subscribers[0](journal.entries[-1:])
+    await until(lambda: client.frames)
+    event = client.frames[0]
+    assert event["event_type"] == "node_execution"
+    assert event["timestamp"] == "1970-01-01T00:00:01Z"
+    assert event["run_id"] == "a"
+    assert event["data"]["node_id"] == "n"
+    assert event["data"]["visit"] == 2
+    assert event["data"]["execution_event"] == "started"
+    assert event["data"]["message"]
+
+
+async def test_a_journal_that_cannot_be_read_closes_the_client(connect, journal, monkeypatch, expect_log):
+    expect_log("had to be given up")
+
+    def broken(**_):
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(journal, "read_events", broken)
+    client = connect()
+    client.subscriber.subscribe("*", 0, None)
+    await until(lambda: client.closed)
+    assert client.closed == 1011

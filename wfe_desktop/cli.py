@@ -1,0 +1,222 @@
+"""The command line: what was asked for, handed to the part that does it.
+
+Nothing here imports Qt or the server before it is known to be needed, so that ``wfe --help`` is quick and a
+headless start loads no widgets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import pydantic
+
+from engine.errors import WorkflowError
+from wfe_desktop.document.files import WorkflowFileError
+from wfe_desktop.options import StartOptions
+from wfe_desktop.terminal import complain, notice
+
+EXIT_USAGE: Final = 2
+
+Command = Callable[[argparse.Namespace, StartOptions], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit status."""
+    parsed = make_parser().parse_args(arguments)
+    options = options_of(parsed)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        _check_qt()
+        command: Command = parsed.command
+        return command(parsed, options)
+    except (WorkflowError, WorkflowFileError, pydantic.ValidationError) as error:
+        _explain(error)
+        return EXIT_USAGE
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="wfe",
+        description="Draw a workflow of Python functions, run it, watch it, and drive it over HTTP. "
+        "Without a command: the window, and the server beside it.",
+    )
+    parser.set_defaults(command=_start)
+    parser.add_argument("--headless", action="store_true", help="engine and server only, no window")
+    parser.add_argument("--host", help="the address to listen at (default 127.0.0.1)")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        help="0: any free one; a taken port is an error (default: 8000, or the next free one)",
+    )
+    parser.add_argument("--open", type=Path, metavar="FILE", help="open a workflow file in the window")
+    _add_common(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    run = _add_command(commands, "run", _run, "run one workflow to its end and print its final state")
+    run.add_argument("file", type=Path, metavar="FILE", help="a workflow file")
+    run.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="KEY=JSON",
+        help="a key of the initial state, or @FILE: a JSON object with several; may be given again",
+    )
+    validate = _add_command(commands, "validate", _validate, "list what is wrong with a workflow file")
+    validate.add_argument("file", type=Path, metavar="FILE", help="a workflow file")
+    for name, command, purpose in (
+        ("tools", _tools, "list the tools"),
+        ("graphs", _graphs, "list the stored graphs"),
+        ("runs", _runs, "list the latest runs"),
+    ):
+        listing = _add_command(commands, name, command, purpose)
+        listing.add_argument("--json", action="store_true", help="print JSON")
+        if name == "runs":
+            listing.add_argument("--limit", type=_count, default=20, help="how many (default 20)")
+    return parser
+
+
+def options_of(parsed: argparse.Namespace) -> StartOptions:
+    """The parsed arguments in the form that the window and the server take."""
+    return StartOptions(
+        host=parsed.host,
+        port=parsed.port,
+        database=parsed.database,
+        tools=tuple(parsed.tools or ()),
+        open_file=parsed.open,
+    )
+
+
+def has_display() -> bool:
+    """Whether a window can be shown."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def _add_common(parser: argparse.ArgumentParser, *, below: bool = False) -> None:
+    """Options that may stand before and after a command; there, what is left out leaves the earlier one alone."""
+    default = argparse.SUPPRESS if below else None
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        default=default,
+        help="a database URL or the path of a file (default: a file in your data folder)",
+    )
+    parser.add_argument(
+        "--tools",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        default=default,
+        help="a folder of tool files (.py files whose functions carry @tool); may be given again",
+    )
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, purpose: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}.")
+    _add_common(parser, below=True)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise ValueError
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 1_000:
+        raise ValueError
+    return count
+
+
+# ------------------------------------------------------------------------------------------------------ commands
+
+
+def _start(parsed: argparse.Namespace, options: StartOptions) -> int:
+    if not parsed.headless and has_display():
+        from wfe_desktop.bootstrap import run_window
+
+        return run_window(options)
+    if not parsed.headless:
+        notice("No display was found: starting headless, with the engine and the server only.")
+    if options.open_file is not None:
+        notice(
+            f"{options.open_file} is not opened: that takes the window. (wfe run FILE runs a workflow here.)"
+        )
+    from wfe_desktop.headless import serve
+
+    return serve(options)
+
+
+def _run(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.run_file import run_file
+
+    return run_file(parsed.file, parsed.input, options)
+
+
+def _validate(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.listings import validate_file
+
+    return validate_file(parsed.file, options)
+
+
+def _tools(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.listings import list_tools
+
+    return list_tools(options, as_json=parsed.json)
+
+
+def _graphs(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.listings import list_graphs
+
+    return list_graphs(options, as_json=parsed.json)
+
+
+def _runs(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.listings import list_runs
+
+    return list_runs(options, limit=parsed.limit, as_json=parsed.json)
+
+
+# -------------------------------------------------------------------------------------------------------- errors
+
+
+def _explain(error: WorkflowError | WorkflowFileError | pydantic.ValidationError) -> None:
+    """What is wrong, for the user."""
+    if isinstance(error, pydantic.ValidationError):
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            field = ".".join(str(part) for part in fault["loc"])
+            complain(f"setting {field} (in the environment: WFE_{field.upper()}): {fault['msg']}")
+        return
+    for line in str(error).splitlines():
+        complain(line)
+    if isinstance(error, WorkflowFileError):
+        for problem in error.problems:
+            notice(f"  {problem.message}")
+
+
+def _check_qt() -> None:
+    """PySide6 6.12 drops references to None on Python 3.11 and takes the process down after a while."""
+    try:
+        version = metadata.version("PySide6_Essentials")
+    except metadata.PackageNotFoundError:
+        return
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if sys.version_info < (3, 12) and (major, minor) >= (6, 12):
+        raise WorkflowError(
+            f"PySide6 {version} crashes on Python 3.11; install PySide6_Essentials==6.11.3, or use Python 3.12"
+        )

@@ -1,0 +1,139 @@
+"""``wfe validate``, ``tools``, ``graphs`` and ``runs``: what there is, as a table or as JSON.
+
+The database is opened for reading only, so that this works while another program runs on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pydantic
+
+from engine.config import AppConfig
+from engine.flow.validation import validate_graph
+from engine.model.problem import Problem
+from engine.storage.database import Database
+from engine.storage.graphs import GraphManager
+from engine.storage.journal import StateManager
+from engine.tools.builtin import register_builtin_tools
+from engine.tools.discovery import load_tools_dir
+from engine.tools.registry import ToolRegistry
+from wfe_desktop.document.files import WorkflowFileError, load_graph_file
+from wfe_desktop.options import StartOptions
+from wfe_desktop.server.payloads import GraphLine, RunLine, ToolOut
+from wfe_desktop.terminal import complain, notice, print_json, print_table, say
+
+EXIT_INVALID: Final = 2
+
+
+def validate_file(path: Path, options: StartOptions) -> int:
+    """Prints every problem of a workflow file; 0 where none of them is an error, else 2."""
+    try:
+        graph = load_graph_file(path)
+    except WorkflowFileError as error:
+        if not error.problems:
+            complain(str(error))
+        problems, failed = list(error.problems), True
+    else:
+        problems = validate_graph(graph, _load_tools(options.to_config()).list_tools())
+        failed = any(problem.is_error for problem in problems)
+    for problem in problems:
+        say(describe(problem))
+    if failed:
+        return EXIT_INVALID
+    warnings = f", with {len(problems)} warning{'s' * (len(problems) > 1)}" if problems else ""
+    notice(f"{path} is valid{warnings}.")
+    return 0
+
+
+def describe(problem: Problem) -> str:
+    """A problem on one line, its place first."""
+    places = [
+        f"node {problem.node_id}" if problem.node_id is not None else "",
+        f"edge {problem.edge}" if problem.edge is not None else "",
+        problem.field or "",
+    ]
+    where = ", ".join(place for place in places if place)
+    return f"{problem.severity.value}: {where + ': ' if where else ''}{problem.message}"
+
+
+def list_tools(options: StartOptions, *, as_json: bool) -> int:
+    """Prints the registered tools, those of ``--tools`` included."""
+    tools = _load_tools(options.to_config()).list_tools()
+    found = [tools[name] for name in sorted(tools)]
+    if as_json:
+        _print_models([ToolOut.of(tool) for tool in found])
+    else:
+        rows = [
+            (tool.name, tool.category, tool.description.splitlines()[0] if tool.description else "")
+            for tool in found
+        ]
+        print_table(("NAME", "CATEGORY", "DESCRIPTION"), rows, "No tools.")
+    return 0
+
+
+def list_graphs(options: StartOptions, *, as_json: bool) -> int:
+    """Prints the stored graphs, the latest changed first."""
+    with closing(_open_for_reading(options)) as database:
+        graphs = GraphManager(database).list_graphs()
+    if as_json:
+        _print_models([GraphLine.of(graph) for graph in graphs])
+    else:
+        rows = [
+            (graph.id, graph.name, str(graph.version), str(graph.node_count), _local(graph.updated_at))
+            for graph in graphs
+        ]
+        print_table(("ID", "NAME", "VERSION", "NODES", "CHANGED"), rows, "No graphs are stored.")
+    return 0
+
+
+def list_runs(options: StartOptions, *, limit: int, as_json: bool) -> int:
+    """Prints the latest runs, newest first."""
+    with closing(_open_for_reading(options)) as database:
+        page = StateManager(database).query_runs(limit=limit)
+    if as_json:
+        _print_models([RunLine.of(run) for run in page.executions])
+        return 0
+    rows = [
+        (
+            run.run_id,
+            run.graph_name,
+            run.status.value,
+            _local(run.accepted_at),
+            "" if run.duration_s is None else f"{run.duration_s:.3f} s",
+            run.error_message or "",
+        )
+        for run in page.executions
+    ]
+    print_table(
+        ("ID", "WORKFLOW", "STATUS", "ACCEPTED", "DURATION", "ERROR"), rows, "There were no runs yet."
+    )
+    if page.has_more:
+        notice(f"{page.total_count} runs in all.")
+    return 0
+
+
+def _load_tools(config: AppConfig) -> ToolRegistry:
+    registry = ToolRegistry()
+    register_builtin_tools(registry, config.workspace)
+    for folder in config.tools_dirs:
+        for failure in load_tools_dir(registry, folder):
+            complain(str(failure))
+    return registry
+
+
+def _open_for_reading(options: StartOptions) -> Database:
+    config = options.to_config()
+    return Database(config.database_url, read_only=True)
+
+
+def _print_models(models: Sequence[pydantic.BaseModel]) -> None:
+    print_json([model.model_dump(mode="json", by_alias=True) for model in models])
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,47 @@
+"""Text for a terminal. What comes from graphs, tools and requests is shown as plain text, never obeyed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, with control characters (and with them escape codes) made visible."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def notice(text: str) -> None:
+    """A line on stderr, at once."""
+    print(plain(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+
+
+def complain(text: str) -> None:
+    """A line on stderr that says what is wrong."""
+    notice(f"wfe: {text}")
+
+
+def say(text: str) -> None:
+    """A line on stdout, at once."""
+    print(plain(text), flush=True)  # noqa: T201
+
+
+def print_json(value: Any) -> None:
+    """A value on stdout as JSON for people and programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str), flush=True)  # noqa: T201
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """Columns on stdout; ``empty`` on stderr where there are no rows."""
+    if not rows:
+        notice(empty)
+        return
+    shown = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [head, *shown]) for column in range(len(head))]
+    for row in [head, *shown]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
