@@ -26,9 +26,10 @@ from engine.execution.services import Services, open_services
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.document.autosave import Autosave, Recovered, find_recovery
+from wfe_desktop.editors import Sample
 from wfe_desktop.messages import Messages
 from wfe_desktop.options import APP_DIR_NAME, StartOptions
-from wfe_desktop.samples import install_samples
+from wfe_desktop.samples import SAMPLES, install_samples, load_sample
 from wfe_desktop.settings import Settings
 from wfe_desktop.theme import THEMES, apply_theme
 from wfe_desktop.workbench import Workbench
@@ -79,6 +80,7 @@ class IdleCollector(QObject):
 
     def __init__(self, app: QApplication) -> None:
         super().__init__(app)
+        self._app = app
         self._loop_time = asyncio.get_running_loop().time
         self._last_input = self._loop_time()
         gc.disable()
@@ -93,7 +95,7 @@ class IdleCollector(QObject):
     def close(self) -> None:
         """Give the collector back to Python."""
         self._timer.stop()
-        QApplication.instance().removeEventFilter(self)  # type: ignore[union-attr]
+        self._app.removeEventFilter(self)
         gc.unfreeze()
         gc.enable()
 
@@ -120,8 +122,7 @@ def run_window(options: StartOptions) -> int:
     os.environ.setdefault("QT_PREFERRED_BINDING", "PySide6")
     import qasync
 
-    app = QApplication.instance() or QApplication([APP_DIR_NAME])
-    assert isinstance(app, QApplication)
+    app = QApplication([APP_DIR_NAME])
     app.setApplicationName(APP_DIR_NAME)
     app.setApplicationDisplayName("Agent Workflow Engine")
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop before all is closed
@@ -146,7 +147,7 @@ class Program:
     async def run(self) -> int:
         """Build, serve until the user leaves or a signal comes, close."""
         try:
-            config = self._options.to_config()
+            config = with_workspace(self._options.to_config(), self._folders)
         except ValidationError as error:
             print(f"The configuration is wrong: {describe_settings_error(error)}", file=sys.stderr)  # noqa: T201
             return 2
@@ -182,15 +183,9 @@ class Program:
         bench = Workbench(settings, messages, background, autosave)
         bench.leave_allowed.connect(self._stop.set)
 
-        def close_autosave() -> None:
-            if self._was_signalled:
-                autosave.flush()  # nobody was asked: what is not saved is offered at the next start
-            else:
-                autosave.close()
-
         self._closers += [
             ("the threads of the window", background.close, 3.0),
-            ("the swap files", lambda: asyncio.to_thread(close_autosave), 6.0),
+            ("the swap files", lambda: asyncio.to_thread(autosave.close, 5.0, keep=self._was_signalled), 6.0),
             ("the settings", bench.save_settings, 1.0),
         ]
         return bench, found
@@ -208,8 +203,11 @@ class Program:
         bridge = EngineBridge()
         bench.attach(services, bridge)
         self._closers += [("the bridge", bridge.close, 1.0), ("the engine's news", bench.detach, 1.0)]
-        samples = await asyncio.to_thread(install_samples, config.workspace)
-        bench.set_samples(samples)
+        try:
+            await asyncio.to_thread(install_samples, config.workspace)
+        except OSError as error:
+            bench.messages.report(error)
+        bench.set_samples([Sample(name, load_sample(name)) for name in SAMPLES])
         self._open_documents(bench, found)
         await self._open_server(bench, services)
 
@@ -239,15 +237,16 @@ class Program:
 
     def _open_documents(self, bench: Workbench, found: list[Recovered]) -> None:
         filing, settings = bench.filing, bench.settings
-        paths = [self._options.open_file] if self._options.open_file else settings.open_files
-        if not paths and not settings.was_started_before and bench.samples:
-            paths = [bench.samples[0].path]
-        settings.remember_start()
-        for path in paths:
-            if path is not None:
-                filing.open_file(path)
-        if not paths:
+        if self._options.open_file is not None:
+            filing.open_file(self._options.open_file)
+        elif settings.session:
+            for entry in settings.session:
+                bench.open_entry(entry)
+        elif not settings.was_started_before:
+            bench.open_sample(SAMPLES[0])
+        else:
             filing.new()
+        settings.remember_start()
         if found:
             self._offer_recovery(bench, found)
 
@@ -307,9 +306,16 @@ class Program:
                 if closing is not None:
                     await asyncio.wait_for(closing, timeout_s)
             except TimeoutError:
-                log.error("%s did not close within %g s", name, timeout_s)
+                log.error("%s did not close within %g s", name, timeout_s)  # noqa: TRY400 - where it hangs is not here
             except Exception:
                 log.exception("closing %s failed", name)
+
+
+def with_workspace(config: AppConfig, folders: Folders) -> AppConfig:
+    """The window is started from anywhere: without a workspace that was asked for, it has one of its own."""
+    if "workspace" in config.model_fields_set:
+        return config
+    return config.model_copy(update={"workspace": folders.data / "workspace"})
 
 
 def describe_settings_error(error: ValidationError) -> str:

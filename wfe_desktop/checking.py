@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from engine.flow.validation import validate_graph
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from engine.flow.validation import validate_graph
+from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem
 from wfe_desktop.background import Background
 from wfe_desktop.editors import Editor
@@ -15,7 +16,7 @@ DELAY_MS = 200
 class ProblemChecker(QObject):
     """Checks the workflow it watches. ``checked(Editor, GraphDefinition, list[Problem])`` with each outcome."""
 
-    checked = Signal(object, object, object)
+    checked = Signal(Editor, GraphDefinition, list)
 
     def __init__(self, background: Background) -> None:
         super().__init__()

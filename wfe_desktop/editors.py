@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtCore import QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.model.graph import EdgeDefinition, GraphDefinition
 from engine.model.tool import Catalog
 from wfe_desktop import theme
 from wfe_desktop.canvas.adapter import CanvasWidget
+from wfe_desktop.canvas.spec import PendingWire
 from wfe_desktop.document.document import WorkflowDocument
 from wfe_desktop.models.run_view import EdgeKey
-from wfe_desktop.panels.empty import EmptyState
 from wfe_desktop.panels.tabs import DocumentTabs
 
 READ_ONLY = "This version is kept as a run saw it and cannot be changed. Edit a copy instead."
-EMPTY_TEXT = "Drag a tool from the left, press Tab to search for one, or begin with a sample."
 SAMPLE_BUTTONS = 3
+
+
+class Sample(NamedTuple):
+    """A workflow that comes with the program."""
+
+    name: str
+    graph: GraphDefinition
 
 
 class Editor(QWidget):
@@ -30,11 +36,11 @@ class Editor(QWidget):
 
     refused = Signal(str)
     tool_placed = Signal(str)
-    search_requested = Signal(QPointF, QPoint)
+    search_requested = Signal(QPointF, QPoint, object)
     condition_edit_requested = Signal(object)
     node_open_requested = Signal(str)
     selection_changed = Signal()
-    sample_requested = Signal(object)
+    sample_requested = Signal(str)
     copy_requested = Signal()
 
     def __init__(self, document: WorkflowDocument, *, note: str = "") -> None:
@@ -53,31 +59,46 @@ class Editor(QWidget):
         if note:
             column.addWidget(self._make_banner(note))
         column.addWidget(self.canvas, 1)
-        self.empty = EmptyState("new", "An empty workflow", EMPTY_TEXT)
-        self.empty.setParent(self.canvas)
-        self.empty.setObjectName("empty_canvas")
-        self.canvas.installEventFilter(self)
         self._connect()
         self._draw()
 
     # ------------------------------------------------------------------------------------------- to the window
 
-    def set_samples(self, samples: list[tuple[str, Path]]) -> None:
-        """Offer these files while the canvas is empty."""
-        for name, path in samples[:SAMPLE_BUTTONS]:
-            button = self.empty.add_button(name)
-            button.clicked.connect(lambda _=False, path=path: self.sample_requested.emit(path))
-        self._place_empty()
+    def set_samples(self, samples: Sequence[Sample]) -> None:
+        """Offer these while the canvas is empty."""
+        if self.read_only:
+            return
+        buttons = QWidget()
+        buttons.setObjectName("samples")
+        row = QHBoxLayout(buttons)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        for sample in samples[:SAMPLE_BUTTONS]:
+            button = QPushButton(sample.graph.name)
+            button.setToolTip(sample.graph.description)
+            button.clicked.connect(lambda _=False, name=sample.name: self.sample_requested.emit(name))
+            row.addWidget(button)
+        self.canvas.set_empty_widget(buttons)
 
     def set_catalog(self, catalog: Catalog) -> None:
         """There are other tools now."""
         self.document.set_catalog(catalog)
         self._draw()
 
-    def place(self, function_name: str, at: QPointF | None = None) -> None:
-        """Add a node for a tool, by default in the middle of what is seen."""
+    def place(self, function_name: str, at: QPointF | None = None, wire: PendingWire | None = None) -> None:
+        """Add a node for a tool, by default in the middle of what is seen, and end the ``wire`` at it."""
         where = at if at is not None else self.canvas.view_center()
-        self._add_node(function_name, where.x(), where.y())
+        tool = self.document.catalog.get(function_name)
+        if wire is None or tool is None:
+            self._add_node(function_name, where.x(), where.y())
+            return
+        stack = self.document.undo_stack
+        stack.beginMacro(f"Add {tool.label}")
+        try:
+            self._add_node(function_name, where.x(), where.y())
+            self.edit("connect_nodes", wire.edge_for(self.document.graph.nodes[-1].id, tool))
+        finally:
+            stack.endMacro()
 
     def fit(self) -> None:
         """Bring the whole workflow into view."""
@@ -88,6 +109,8 @@ class Editor(QWidget):
         self.canvas.select([node_id] if node_id else [], [edge] if edge else [])
         if node_id:
             self.canvas.center_on(node_id)
+        if edge:
+            self.canvas.show_edge(edge)
 
     # ------------------------------------------------------------------------------------------------ gestures
 
@@ -134,8 +157,6 @@ class Editor(QWidget):
     def _draw(self, *_: object) -> None:
         graph = self.document.graph
         self.canvas.show_graph(graph, self.document.catalog)
-        self.empty.setVisible(not graph.nodes and not self.read_only)
-        self._place_empty()
 
     # --------------------------------------------------------------------------------------------------- looks
 
@@ -156,21 +177,6 @@ class Editor(QWidget):
         row.addWidget(label, 1)
         row.addWidget(button)
         return banner
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self.canvas and event.type() == QEvent.Type.Resize:
-            self._place_empty()
-        return False
-
-    def _place_empty(self) -> None:
-        if self.empty.isVisibleTo(self.canvas):
-            size = self.empty.sizeHint().expandedTo(self.empty.minimumSizeHint())
-            width = min(max(size.width(), 420), self.canvas.width())
-            height = min(size.height() + 24, self.canvas.height())
-            self.empty.setGeometry(
-                (self.canvas.width() - width) // 2, (self.canvas.height() - height) // 2, width, height
-            )
-            self.empty.raise_()
 
 
 class Editors(QObject):

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from engine.model.graph import GraphDefinition
 from engine.model.tool import Catalog
 from wfe_desktop.background import Background
+from wfe_desktop.canvas.export import ExportError
 from wfe_desktop.document.autosave import Autosave, Recovered
 from wfe_desktop.document.document import NEW_NAME, WorkflowDocument
 from wfe_desktop.document.files import SUFFIX, load_graph_file, save_graph_file
@@ -33,7 +34,7 @@ def file_name(title: str) -> str:
 class Filing(QObject):
     """What the File menu does. ``store_requested(Editor, then)``: save it in the database, then go on."""
 
-    store_requested = Signal(object, object)
+    store_requested = Signal(Editor, object)
 
     def __init__(
         self,
@@ -92,6 +93,14 @@ class Filing(QObject):
                 then(editor)
 
         self._background.run(lambda: load_graph_file(path), done)
+
+    def open_sample(self, graph: GraphDefinition) -> Editor:
+        """Open a workflow that comes with the program, as one of the user's own."""
+        already = self._editors.find(lambda editor: editor.document.graph == graph)
+        if already is not None:
+            self._editors.bring_forward(already)
+            return already
+        return self._open(WorkflowDocument(graph, self._catalog))
 
     def open_stored(self, graph: GraphDefinition, graph_id: str, version: int) -> Editor:
         """Open a graph that was read from the database."""
@@ -201,8 +210,8 @@ class Filing(QObject):
                 editor.canvas.export_png(path)
             else:
                 editor.canvas.export_svg(path)
-        except OSError as error:
-            self._messages.report(error)
+        except ExportError as error:
+            self._messages.error(str(error))
             return
         self._messages.success(f"The picture is in {path.name}.")
 

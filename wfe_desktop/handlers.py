@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from engine.flow.validation import StateRead, graph_reads
 from PySide6.QtCore import QObject, QPoint, QPointF
 from PySide6.QtGui import QAction, QCursor
+from PySide6.QtWidgets import QMenu
 
+from engine.flow.validation import graph_reads
 from wfe_desktop.actions import plain_text
+from wfe_desktop.canvas.spec import PendingWire
 from wfe_desktop.dialogs.about import AboutDialog
 from wfe_desktop.dialogs.commands import CommandPalette
 from wfe_desktop.dialogs.open_graph import OpenGraphDialog
-from wfe_desktop.dialogs.run_form import RunForm
-from wfe_desktop.dialogs.search_popup import SearchPopup
 from wfe_desktop.dialogs.shortcuts import ShortcutsDialog
 from wfe_desktop.document import clipboard
-from wfe_desktop.document.edits import GraphEditError
+from wfe_desktop.document.edits import EdgeKey, GraphEditError
 from wfe_desktop.document.layout import layout
 from wfe_desktop.editors import Editor
 
@@ -129,13 +129,15 @@ class Handlers(QObject):
 
     # ------------------------------------------------------------------------------------------------- editing
 
-    def search_at(self, scene_at: QPointF, global_at: QPoint) -> None:
-        """Open the search for a tool; what is chosen is placed at ``scene_at``."""
+    def search_at(self, scene_at: QPointF, global_at: QPoint, wire: object = None) -> None:
+        """Open the search for a tool; what is chosen is placed at ``scene_at`` and ends the ``wire`` (PendingWire)."""
         editor = self._bench.editors.current
         if editor is None or editor.read_only:
             return
+        from wfe_desktop.dialogs.search_popup import SearchPopup
+
         popup = SearchPopup(self._bench.catalog, self._bench.settings.recent_tools, editor)
-        popup.tool_chosen.connect(lambda name: editor.place(name, scene_at))
+        popup.tool_chosen.connect(lambda name: editor.place(name, scene_at, cast("PendingWire | None", wire)))
         popup.open_at(global_at)
 
     def _find_tool(self, editor: Editor) -> None:
@@ -143,7 +145,7 @@ class Handlers(QObject):
         at = QCursor.pos()
         if not canvas.rect().contains(canvas.mapFromGlobal(at)):
             at = canvas.mapToGlobal(canvas.rect().center())
-        self.search_at(canvas.map_to_scene(at), at)
+        self.search_at(canvas.pointer_position(), at)
 
     def _copy(self, editor: Editor) -> None:
         nodes, _ = editor.canvas.selection
@@ -198,7 +200,7 @@ class Handlers(QObject):
             return
         graph, catalog = editor.document.graph, dict(editor.document.catalog)
 
-        def known(reads: Mapping[str, StateRead]) -> None:
+        def known(reads: Mapping[str, Any]) -> None:
             remembered = self._remembered.get(editor.document.key)
             needs = any(read.required for read in reads.values())
             if ask or (needs and remembered is None):
@@ -208,7 +210,9 @@ class Handlers(QObject):
 
         bench.background.run(lambda: graph_reads(graph, catalog), known, owner=editor)
 
-    def _ask_input(self, editor: Editor, reads: Mapping[str, StateRead], values: dict[str, Any]) -> None:
+    def _ask_input(self, editor: Editor, reads: Mapping[str, Any], values: dict[str, Any]) -> None:
+        from wfe_desktop.dialogs.run_form import RunForm
+
         form = RunForm(reads, values, self._bench.window)
         form.accepted_with.connect(lambda state: self._start(editor, state))
         form.open()
@@ -257,20 +261,49 @@ class Handlers(QObject):
 
     def _show_about(self) -> None:
         services = self._bench.services
-        database = services.database.description if services is not None else "not open"
+        database = (
+            str(services.database.path or services.database.url) if services is not None else "not open"
+        )
         dialog = AboutDialog(self._bench.window, database, self._bench.address)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     # --------------------------------------------------------------------------------------------------- menus
 
+    def open_menu(self, what: object, scene_at: QPointF, global_at: QPoint) -> None:
+        """The canvas' own menu, for a node (its id), an edge (its key) or, where None, for the canvas."""
+        editor = self._bench.editors.current
+        if editor is None:
+            return
+        nodes, edges = editor.canvas.selection
+        if isinstance(what, str) and what not in nodes:
+            editor.canvas.select([what])
+        elif isinstance(what, tuple) and what not in edges:
+            editor.canvas.select([], [cast("EdgeKey", what)])
+        names: tuple[str, ...]
+        if isinstance(what, str):
+            names = ("set_entry", "", "cut", "copy", "duplicate", "delete")
+        elif what is not None:
+            names = ("edit_condition", "", "delete")
+        else:
+            names = ("", "paste", "select_all", "", "fit", "auto_layout")
+        menu = QMenu(editor)
+        menu.aboutToHide.connect(menu.deleteLater)
+        if what is None and not editor.read_only:
+            find = QAction(self._actions["find_tool"].icon(), self._actions["find_tool"].text(), menu)
+            find.triggered.connect(lambda: self.search_at(scene_at, global_at))
+            menu.addAction(find)
+        for name in names:
+            menu.addAction(self._actions[name]) if name else menu.addSeparator()
+        menu.popup(global_at)
+
     def fill_samples(self) -> None:
         """List the samples in the File menu."""
         menu = self._bench.window.samples_menu
         menu.clear()
         for sample in self._bench.samples:
-            action = QAction(sample.name, menu)
-            action.triggered.connect(lambda _=False, path=sample.path: self._bench.filing.open_file(path))
+            action = QAction(sample.graph.name, menu)
+            action.triggered.connect(lambda _=False, name=sample.name: self._bench.open_sample(name))
             menu.addAction(action)
 
     def _fill_recent(self) -> None:

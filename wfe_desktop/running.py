@@ -100,8 +100,9 @@ class RunControl(QObject):
 
     shown_changed = Signal()
     state_read = Signal(object)
-    stored = Signal(object)
-    version_requested = Signal(object)
+    """A RunSnapshot, or None where no run is shown."""
+    stored = Signal(Editor)
+    version_requested = Signal(LoadedRun)
     spans_changed = Signal()
 
     def __init__(

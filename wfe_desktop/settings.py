@@ -63,13 +63,13 @@ class Settings:
         self._add("recent/tools", name, MOST_RECENT_TOOLS)
 
     @property
-    def open_files(self) -> list[Path]:
-        """Files that were open when the window closed and still exist."""
-        return [path for path in map(Path, self._list("session/files")) if path.is_file()]
+    def session(self) -> list[str]:
+        """What was open when the window closed: ``file:PATH`` or ``graph:ID``, in the order of the tabs."""
+        return self._list("session/open")
 
-    @open_files.setter
-    def open_files(self, paths: list[Path]) -> None:
-        self._store.setValue("session/files", [str(path) for path in paths])
+    @session.setter
+    def session(self, entries: list[str]) -> None:
+        self._store.setValue("session/open", entries)
 
     @property
     def was_started_before(self) -> bool:

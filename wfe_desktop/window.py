@@ -159,7 +159,11 @@ class MainWindow(QMainWindow):
         bar.toggleViewAction().setVisible(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.addWidget(self.top_bar)
-        bar.setStyleSheet("QToolBar { padding: 0px; spacing: 0px; }")
+        bar.setStyleSheet("QToolBar { padding: 0px; spacing: 0px; margin: 0px; }")
+        inside = bar.layout()
+        if inside is not None:
+            inside.setContentsMargins(0, 0, 0, 1)
+            inside.setSpacing(0)
         self.setCentralWidget(self.editors.stack)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 

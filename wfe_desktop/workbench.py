@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import QObject, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from engine.execution.services import Services
 from engine.model.graph import GraphDefinition
-from engine.model.problem import Problem
+from engine.model.problem import Problem, Severity
 from engine.model.run import GraphSummary, RunSnapshot
 from engine.model.status import RunStatus
 from engine.model.tool import Catalog
@@ -22,14 +22,13 @@ from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.checking import ProblemChecker
 from wfe_desktop.document.autosave import Autosave
 from wfe_desktop.document.edits import EdgeKey
-from wfe_desktop.editors import Editor, Editors
+from wfe_desktop.editors import Editor, Editors, Sample
 from wfe_desktop.filing import Filing
 from wfe_desktop.handlers import Handlers
 from wfe_desktop.messages import Messages
 from wfe_desktop.models.graphs import GraphsModel
 from wfe_desktop.models.log import LogModel
 from wfe_desktop.models.problems import ProblemsModel
-from wfe_desktop.models.run_view import StepView
 from wfe_desktop.models.runs import RunsModel
 from wfe_desktop.panels.inspector import InspectorPanel
 from wfe_desktop.panels.log import LogPanel
@@ -46,12 +45,13 @@ POLL_MS = 300
 LIST_DELAY_MS = 150
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A workflow that comes with the program: its name and its file."""
-
-    name: str
-    path: Path
+def session_entry(editor: Editor) -> str:
+    """How a session remembers an open workflow; empty where it is kept nowhere."""
+    if editor.read_only:
+        return ""
+    if editor.document.file_path is not None:
+        return f"file:{editor.document.file_path}"
+    return f"graph:{editor.graph_id}" if editor.graph_id else ""
 
 
 class Workbench(QObject):
@@ -60,7 +60,7 @@ class Workbench(QObject):
     leave_allowed = Signal()
     """The user wants to leave, and nothing would be lost."""
     _tools_changed = Signal()
-    _graph_changed = Signal(object)
+    _graph_changed = Signal(GraphChanged)
 
     def __init__(
         self, settings: Settings, messages: Messages, background: Background, autosave: Autosave
@@ -151,14 +151,27 @@ class Workbench(QObject):
         self.samples = samples
         self.handlers.fill_samples()
         for editor in self.editors:
-            editor.set_samples([(sample.name, sample.path) for sample in samples])
+            editor.set_samples(samples)
+
+    def open_sample(self, name: str) -> None:
+        """Open a workflow that comes with the program."""
+        for sample in self.samples:
+            if sample.name == name:
+                self.filing.open_sample(sample.graph)
+
+    def open_entry(self, entry: str) -> None:
+        """Open what an earlier session had open; what has gone since is left out."""
+        kind, _, place = entry.partition(":")
+        if kind == "graph":
+            self.open_graph(place, is_asked=False)
+        elif Path(place).is_file():
+            self.filing.open_file(Path(place))
 
     def save_settings(self) -> None:
         """Remember how the window looks and what is open."""
         self.settings.geometry = self.window.saveGeometry()
         self.settings.docks = self.window.save_layout()
-        paths = [editor.document.file_path for editor in self.editors if not editor.read_only]
-        self.settings.open_files = [path for path in paths if path is not None]
+        self.settings.session = [entry for editor in self.editors if (entry := session_entry(editor))]
         self.settings.save()
 
     # -------------------------------------------------------------------------------------------------- wiring
@@ -179,6 +192,7 @@ class Workbench(QObject):
         self.runs_panel.node_chosen.connect(self._select_node)
         self.log_panel.node_chosen.connect(self._select_node)
         self.problems_panel.problem_chosen.connect(self._show_problem)
+        self.inspector.select_requested.connect(self._select)
         self.checker.checked.connect(self._show_problems)
         window.status.address_clicked.connect(self.open_page)
         window.status.zoom_clicked.connect(window.actions_by_name["zoom_100"].trigger)
@@ -188,16 +202,17 @@ class Workbench(QObject):
     def _has_opened(self, editor: Editor) -> None:
         editor.refused.connect(self.messages.warning)
         editor.tool_placed.connect(self._remember_tool)
-        editor.sample_requested.connect(lambda path: self.filing.open_file(path))
+        editor.sample_requested.connect(self.open_sample)
         editor.copy_requested.connect(lambda: self.filing.open_copy(editor))
         editor.search_requested.connect(self.handlers.search_at)
         editor.condition_edit_requested.connect(self._edit_condition)
-        editor.node_open_requested.connect(lambda _: self._focus_inspector())
+        editor.canvas.context_menu_requested.connect(self.handlers.open_menu)
+        editor.node_open_requested.connect(self._open_node)
         editor.selection_changed.connect(lambda: self._inspect(editor))
         editor.document.changed.connect(lambda *_: self._has_changed(editor))
         editor.document.undo_stack.indexChanged.connect(lambda _: self.handlers.refresh())
         editor.canvas.zoom_changed.connect(lambda zoom: self._show_zoom(editor, zoom))
-        editor.set_samples([(sample.name, sample.path) for sample in self.samples])
+        editor.set_samples(self.samples)
 
     # ------------------------------------------------------------------------------------------ the front editor
 
@@ -224,7 +239,6 @@ class Workbench(QObject):
         nodes, edges = editor.canvas.selection
         self.inspector.show_selection(nodes, edges)
         self.handlers.refresh()
-        self._show_step()
 
     def _show_zoom(self, editor: Editor, zoom: float) -> None:
         if editor is self.editors.current:
@@ -253,17 +267,23 @@ class Workbench(QObject):
         self.window.status.set_saved(text, tip)
         self.window.setWindowTitle(f"{document.title} – {TITLE}")
 
-    def _focus_inspector(self) -> None:
+    def _open_node(self, node_id: str) -> None:
         self.window.right_dock.show()
-        self.inspector.focus_first()
+        self.inspector.edit_label(node_id)
 
-    def _edit_condition(self, key: EdgeKey) -> None:
-        editor = self.editors.current
+    def _edit_condition(self, edge: object) -> None:
+        editor, key = self.editors.current, cast("EdgeKey", edge)
         if editor is not None:
             self.window.right_dock.show()
             editor.select(edge=key)
-            self.inspector.show_selection([], [key])
-            self.inspector.focus_condition()
+            self.inspector.edit_condition(key)
+
+    def _select(self, nodes: list[str], edges: list[EdgeKey]) -> None:
+        editor = self.editors.current
+        if editor is not None:
+            editor.canvas.select(nodes, edges)
+            if len(nodes) == 1:
+                editor.canvas.center_on(nodes[0])
 
     def _select_node(self, node_id: str) -> None:
         editor = self.editors.current
@@ -276,12 +296,12 @@ class Workbench(QObject):
         self.problems_model.set_problems(problems, graph, editor.document.node_title)
         errors = self.problems_model.error_count
         self.window.bottom_bar.set_count(PROBLEMS, len(problems), "error" if errors else "warning")
-        worst: dict[str, str] = {}
+        worst: dict[str, Severity] = {}
         for problem in sorted(problems, key=lambda p: p.is_error):
             if problem.node_id is not None:
-                worst[problem.node_id] = problem.severity.value
+                worst[problem.node_id] = problem.severity
         editor.canvas.set_problems(worst)
-        self.inspector.set_problems(problems)
+        self.inspector.show_problems(problems)
 
     def _show_problem(self, problem: Problem) -> None:
         editor = self.editors.current
@@ -291,8 +311,6 @@ class Workbench(QObject):
             editor.select(edge=editor.document.graph.edges[problem.edge].key)
         elif problem.node_id is not None:
             editor.select(problem.node_id)
-        if problem.field:
-            self.inspector.focus_field(problem.field)
 
     # -------------------------------------------------------------------------------------------------- runs
 
@@ -306,20 +324,13 @@ class Workbench(QObject):
         title_of = editor.document.node_title if editor is not None else str
         self.runs_panel.timeline.set_run(view, title_of)
         self.runs_panel.select_run(self.runs.shown_run_id)
-        self._show_step()
         self._show_work()
         self.handlers.refresh()
 
-    def _show_state(self, snapshot: RunSnapshot | None) -> None:
-        self.state_panel.show_snapshot(snapshot)
-
-    def _show_step(self) -> None:
-        editor = self.editors.current
-        step: StepView | None = None
-        if editor is not None and self.runs is not None and self.runs.shown is not None:
-            nodes, _ = editor.canvas.selection
-            step = self.runs.shown.nodes.get(nodes[0]) if len(nodes) == 1 else None
-        self.inspector.set_step(step)
+    def _show_state(self, snapshot: object) -> None:
+        run = cast("RunSnapshot | None", snapshot)
+        self.state_panel.show_snapshot(run)
+        self.inspector.show_run(run)
 
     def _open_version(self, loaded: LoadedRun) -> None:
         assert self.runs is not None
@@ -360,8 +371,8 @@ class Workbench(QObject):
 
     # --------------------------------------------------------------------------------------------- the database
 
-    def open_graph(self, graph_id: str) -> None:
-        """Open a workflow of the database at its newest version."""
+    def open_graph(self, graph_id: str, *, is_asked: bool = True) -> None:
+        """Open a workflow of the database at its newest version. One that has gone is told of where ``is_asked``."""
         services = self.services
         if services is None:
             return
@@ -370,7 +381,15 @@ class Workbench(QObject):
             summary = services.graphs.get_summary(graph_id)
             return services.graphs.get_graph(graph_id, summary.version), summary
 
-        self.background.run(read, lambda found: self.filing.open_stored(found[0], graph_id, found[1].version))
+        self.background.run(
+            read,
+            lambda found: self.filing.open_stored(found[0], graph_id, found[1].version),
+            lambda error: self.messages.report(error) if is_asked else self._open_something(),
+        )
+
+    def _open_something(self) -> None:
+        if not len(self.editors):
+            self.filing.new()
 
     def open_page(self) -> None:
         """Open the server's page in a browser."""
@@ -467,7 +486,7 @@ class Workbench(QObject):
     def toggle_theme(self) -> None:
         """The other of the two looks."""
         chosen = theme.LIGHT if theme.current_theme().is_dark else theme.DARK
-        theme.apply_theme(theme.application(), chosen)
+        theme.apply_theme(QApplication.instance(), chosen)
         self.settings.theme = chosen.name
         for editor in self.editors:
             editor.canvas.set_theme(chosen)

@@ -138,6 +138,7 @@ class LogPanel(QWidget):
         self.model.rowsInserted.connect(self._settle)
         self.model.modelReset.connect(self._settle)
         self.follow.toggled.connect(self._settle)
+        self.view.verticalScrollBar().rangeChanged.connect(self._keep_up)
         self._copy.clicked.connect(self.copy)
         self.view.doubleClicked.connect(self._choose)
         bar = self.view.verticalScrollBar()
@@ -166,6 +167,10 @@ class LogPanel(QWidget):
         self._switcher.show_content(shown > 0)
         self.count.setText(f"{kept:,} lines" if shown == kept else f"{shown:,} of {kept:,} lines")
         self.count.setVisible(kept > 0)
+        if self.follow.isChecked():
+            self.view.scrollToBottom()
+
+    def _keep_up(self) -> None:
         if self.follow.isChecked():
             self.view.scrollToBottom()
 

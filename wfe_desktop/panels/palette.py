@@ -25,6 +25,7 @@ MARGIN = 12
 GROUP_HEIGHT = 32
 TOOL_HEIGHT = 27
 TILE = 9
+SIGN = 14
 
 
 class SearchField(QLineEdit):
@@ -39,9 +40,10 @@ class SearchField(QLineEdit):
         super().__init__()
         self.setPlaceholderText(placeholder)
         self.setClearButtonEnabled(False)
-        self._sign = self.addAction(
-            theme.icon("search", theme.current_theme().text_second), self.ActionPosition.LeadingPosition
-        )
+        self._sign = QLabel(self)
+        self._sign.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setTextMargins(20, 0, 0, 0)
+        self._paint_sign()
         self._key = QLabel(key, self)
         self._key.setProperty("role", "key")
         self._key.setVisible(bool(key))
@@ -58,6 +60,7 @@ class SearchField(QLineEdit):
 
     def resizeEvent(self, event: QEvent) -> None:
         super().resizeEvent(event)  # type: ignore[arg-type]
+        self._sign.setGeometry(10, (self.height() - SIGN) // 2, SIGN, SIGN)
         size = self._key.sizeHint()
         self._key.setGeometry(
             self.width() - size.width() - 8, (self.height() - size.height()) // 2, size.width(), size.height()
@@ -65,8 +68,11 @@ class SearchField(QLineEdit):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self._sign.setIcon(theme.icon("search", theme.current_theme().text_second))
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_sign"):
+            self._paint_sign()
+
+    def _paint_sign(self) -> None:
+        self._sign.setPixmap(theme.icon_pixmap("search", theme.current_theme().text_second, SIGN))
 
     def _show_key(self, text: str) -> None:
         self._key.setVisible(self._has_key and not text)

@@ -42,7 +42,7 @@ class _ProblemDelegate(RowDelegate):
 class ProblemsPanel(QWidget):
     """``problem_chosen(Problem)`` when one is clicked."""
 
-    problem_chosen = Signal(object)
+    problem_chosen = Signal(Problem)
 
     def __init__(self, model: ProblemsModel) -> None:
         super().__init__()

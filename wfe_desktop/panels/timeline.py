@@ -57,15 +57,16 @@ class Timeline(QAbstractScrollArea):
         self.viewport().setMouseTracking(True)
         self._now_us = now_us
         self._run: RunView | None = None
+        self._title_of: Callable[[str], str] = str
         self._rows: list[tuple[str, str, list[Span]]] = []
         self._bars: list[tuple[QRectF, Span]] = []
         self._clock = QTimer(self)
         self._clock.setInterval(100)
         self._clock.timeout.connect(self.viewport().update)
 
-    def set_run(self, run: RunView | None) -> None:
-        """Show another run, or none."""
-        self._run = run
+    def set_run(self, run: RunView | None, title_of: Callable[[str], str] = str) -> None:
+        """Show another run, or none. ``title_of`` gives the name of a node."""
+        self._run, self._title_of = run, title_of
         self.verticalScrollBar().setValue(0)
         self.refresh()
 
@@ -113,8 +114,7 @@ class Timeline(QAbstractScrollArea):
         for node in self._run.graph.nodes:
             if node.id in self._run.nodes:
                 by_node.setdefault(node.id, [])
-        labels = {node.id: node.label or node.id for node in self._run.graph.nodes}
-        return [(node_id, labels.get(node_id, node_id), spans) for node_id, spans in by_node.items()]
+        return [(node_id, self._title_of(node_id), spans) for node_id, spans in by_node.items()]
 
     def _set_range(self) -> None:
         bar = self.verticalScrollBar()
@@ -220,6 +220,6 @@ class Timeline(QAbstractScrollArea):
             if bar.adjusted(-2, -4, 2, 4).contains(at):
                 end = span.ended_us if span.ended_us is not None else self._now_us()
                 took = describe_duration((end - span.started_us) / 1e6)
-                return f"{span.node}, visit {span.visit}: {span.status.value}, {took}"
+                return f"{self._title_of(span.node)}, visit {span.visit}: {span.status.value}, {took}"
         row = self._row_at(at)
         return "" if row is None else self._rows[row][1]

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSi
 
 from wfe_desktop import theme
 
-HEIGHT = 48
+HEIGHT = 44
 
 
 class ActionButton(QPushButton):
