@@ -160,7 +160,8 @@ def log_message(
         context: The step.
     """
     where = f"run {context.run_id}, node {context.node_id}: " if context is not None else ""
-    text = " ".join(message.splitlines())  # one line, so that nobody can forge another
+    # One line without escape codes, so that nobody can forge another.
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in message).split())
     _log.log(logging.getLevelNamesMapping()[level.upper()], "%s%s", where, text)
     return message
 
