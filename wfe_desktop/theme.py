@@ -71,14 +71,14 @@ class NodeMetrics:
     tile_corner: float = 5.0
     port_radius: float = 5.0
     flow_half: float = 6.5
-    sign: float = 14.0
-    pill_height: float = 18.0
+    sign: float = 13.0
+    pill_height: float = 16.0
     progress: float = 3.0
     title_size: float = 12.5
     name_size: float = 10.5
     label_size: float = 12.0
     value_size: float = 11.0
-    time_size: float = 11.0
+    time_size: float = 10.5
     flow_width: float = 2.0
     data_width: float = 1.6
     dot_step: float = 24.0

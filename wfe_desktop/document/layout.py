@@ -21,6 +21,11 @@ DEFAULT_SIZE: Size = (180.0, 84.0)
 HEADER_MIDDLE = 20.0
 """Where flow edges leave and enter, below a node's top: what is lined up."""
 
+LABEL_CHARACTER = 6.8
+WIDEST_LABEL = 190.0
+LABEL_ROOM = 84.0
+"""What a condition on an edge takes: a character's width, the most, and the room around it."""
+
 _SWEEPS = 4
 _LANES_PER_NODE = 2
 
@@ -49,7 +54,7 @@ def layout(graph: GraphDefinition, sizes: Mapping[str, Size] | None = None) -> d
     layers, before, after, heights = _with_lanes(layer_of, forward, [size[1] for size in measured])
     _order(layers, before, after)
     tops = _heights(layers, before, after, heights)
-    lefts = _columns(layers, measured)
+    lefts = _columns(layers, measured, _gaps(graph, index, layer_of))
     upmost = min(tops[at] for at in range(len(names)))
     return {name: (lefts[layer_of[at]], round(tops[at] - upmost)) for at, name in enumerate(names)}
 
@@ -203,10 +208,25 @@ def _settle(layer: list[int], wanted: list[float], heights: list[float], tops: l
             at += 1
 
 
-def _columns(layers: list[list[int]], measured: Sequence[Size]) -> list[float]:
+def _gaps(graph: GraphDefinition, index: Mapping[str, int], layer_of: Sequence[int]) -> dict[int, float]:
+    """The room right of each layer: more where a condition is written on an edge to the next one."""
+    gaps: dict[int, float] = {}
+    for edge in graph.edges:
+        source, target = index.get(edge.from_node), index.get(edge.to_node)
+        if edge.condition is None or source is None or target is None:
+            continue
+        if layer_of[target] == layer_of[source] + 1:
+            label = min(WIDEST_LABEL, len(edge.condition) * LABEL_CHARACTER)
+            at = layer_of[source]
+            gaps[at] = max(gaps.get(at, LAYER_GAP), label + LABEL_ROOM)
+    return gaps
+
+
+def _columns(layers: list[list[int]], measured: Sequence[Size], gaps: Mapping[int, float]) -> list[float]:
     lefts = []
     x = 0.0
-    for layer in layers:
+    for at, layer in enumerate(layers):
         lefts.append(x)
-        x += max((measured[node][0] for node in layer if node < len(measured)), default=0.0) + LAYER_GAP
+        widest = max((measured[node][0] for node in layer if node < len(measured)), default=0.0)
+        x += widest + gaps.get(at, LAYER_GAP)
     return lefts

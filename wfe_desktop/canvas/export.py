@@ -1,0 +1,91 @@
+"""Pictures of a graph, as SVG or PNG: of what a canvas shows, or made without a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, QSize
+from PySide6.QtGui import QGuiApplication, QImage, QPainter
+from PySide6.QtSvg import QSvgGenerator
+
+if TYPE_CHECKING:
+    from wfe_desktop.canvas.viewer import WorkflowViewer
+
+_MARGIN = 32.0
+_LARGEST_PX = 16_000
+
+
+class ExportError(Exception):
+    """The picture could not be written; the message says why."""
+
+
+def paint_svg(viewer: WorkflowViewer, path: Path, title: str) -> None:
+    """Write the whole graph as an SVG of its own size. Raises ExportError."""
+    area = graph_area(viewer)
+    generator = QSvgGenerator()
+    generator.setFileName(str(path))
+    screen = QGuiApplication.primaryScreen()
+    generator.setResolution(round(screen.logicalDotsPerInch()) if screen is not None else 96)
+    generator.setSize(QSize(round(area.width()), round(area.height())))
+    generator.setViewBox(QRectF(0, 0, area.width(), area.height()))
+    generator.setTitle(title)
+    painter = QPainter()
+    if not painter.begin(generator):
+        raise ExportError(f"{path} cannot be written.")
+    _render(viewer, painter, area, vectors=True)
+    painter.end()
+
+
+def paint_png(viewer: WorkflowViewer, path: Path, scale: float = 2.0) -> None:
+    """Write the whole graph as a PNG, ``scale`` pixels a scene pixel. Raises ExportError."""
+    area = graph_area(viewer)
+    scale = min(scale, _LARGEST_PX / max(area.width(), area.height()))
+    image = QImage(
+        QSize(round(area.width() * scale), round(area.height() * scale)), QImage.Format.Format_ARGB32
+    )
+    image.fill(viewer.scenery.style.canvas)
+    painter = QPainter(image)
+    painter.scale(scale, scale)
+    _render(viewer, painter, area, vectors=False)
+    painter.end()
+    if not image.save(str(path), "PNG"):  # type: ignore[call-overload]
+        raise ExportError(f"{path} cannot be written.")
+
+
+def graph_area(viewer: WorkflowViewer) -> QRectF:
+    """The rectangle around nodes and edges, with a margin."""
+    area = QRectF()
+    for node in viewer.nodes.values():
+        area = area.united(node.sceneBoundingRect())
+        for port in node.outputs:
+            for pipe in port.connected_pipes:
+                area = area.united(pipe.sceneBoundingRect())
+    if area.isEmpty():
+        area = QRectF(0, 0, 320, 200)
+    return area.adjusted(-_MARGIN, -_MARGIN, _MARGIN, _MARGIN).toAlignedRect().toRectF()
+
+
+def _render(viewer: WorkflowViewer, painter: QPainter, area: QRectF, *, vectors: bool) -> None:
+    """The scene as it is, but for what is only of the moment: selection and hover."""
+    painter.setRenderHints(
+        QPainter.RenderHint.Antialiasing
+        | QPainter.RenderHint.TextAntialiasing
+        | QPainter.RenderHint.SmoothPixmapTransform
+    )
+    gestures, scenery = viewer.gestures, viewer.scenery
+    nodes, pipes = gestures.selected_nodes(), list(gestures.chosen_pipes)
+    gestures.choose([], [], quiet=True)
+    gestures.left()
+    scenery.vectors = vectors
+    background = viewer.scene().backgroundBrush()
+    viewer.scene().setBackgroundBrush(scenery.style.canvas)
+    grid = viewer.scene().grid_mode
+    viewer.scene().grid_mode = None
+    try:
+        viewer.scene().render(painter, QRectF(0, 0, area.width(), area.height()), area)
+    finally:
+        viewer.scene().grid_mode = grid
+        viewer.scene().setBackgroundBrush(background)
+        scenery.vectors = False
+        gestures.choose(nodes, pipes, quiet=True)

@@ -1,0 +1,116 @@
+"""A big graph seen from far: painted in one go into a picture somewhat larger than the view, and shifted while panning.
+
+Items would be asked one by one in Python; two calls, one for all lines and one for each colour's blocks, are some
+fifty times faster. A node that changes colour is painted over in the picture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QTransform
+
+from wfe_desktop.canvas.items import Scenery, WorkflowNodeItem
+from wfe_desktop.canvas.nodepaint import block_color
+
+if TYPE_CHECKING:
+    from wfe_desktop.canvas.viewer import WorkflowViewer
+
+_BORDER = 0.35
+"""How much more than the view the picture shows, on each side, as a share of the view."""
+
+
+class Overview:
+    """The picture and what it was painted from."""
+
+    def __init__(self, scenery: Scenery) -> None:
+        self._scenery = scenery
+        self._lines: list[QLineF] | None = None
+        self._picture: QPixmap | None = None
+        self._area = QRectF()
+        self._zoom = 0.0
+        self._touched: dict[str, WorkflowNodeItem] = {}
+
+    def forget(self) -> None:
+        """Places or edges have changed."""
+        self._lines = None
+        self._picture = None
+        self._touched.clear()
+
+    def repaint_node(self, item: WorkflowNodeItem) -> None:
+        """A node has another colour."""
+        if self._picture is not None and item.spec is not None:
+            self._touched[item.spec.id] = item
+
+    def paint(self, painter: QPainter, viewer: WorkflowViewer, exposed: QRect) -> None:
+        """Show the part that the view shows."""
+        ratio = viewer.viewport().devicePixelRatioF()
+        origin = viewer.mapToScene(QPoint(0, 0))
+        size = viewer.viewport().size()
+        seen = QRectF(origin.x(), origin.y(), size.width() / viewer.zoom, size.height() / viewer.zoom)
+        if self._picture is None or self._zoom != viewer.zoom or not self._area.contains(seen):
+            self._draw(viewer, seen, ratio)
+        picture = self._picture
+        assert picture is not None
+        if self._touched:
+            self._touch_up(picture)
+        shift = (seen.topLeft() - self._area.topLeft()) * viewer.zoom
+        x, y = round(shift.x()), round(shift.y())
+        source = QRectF(exposed.translated(x, y))
+        source = QRectF(source.topLeft() * ratio, source.size() * ratio)
+        painter.drawPixmap(QRectF(exposed), picture, source)
+
+    def _begin(self, picture: QPixmap) -> QPainter:
+        painter = QPainter(picture)
+        painter.setWorldTransform(
+            QTransform.fromScale(self._zoom, self._zoom).translate(-self._area.x(), -self._area.y())
+        )
+        painter.setPen(Qt.PenStyle.NoPen)
+        return painter
+
+    def _touch_up(self, picture: QPixmap) -> None:
+        painter = self._begin(picture)
+        for item in self._touched.values():
+            painter.setBrush(block_color(item, self._scenery.style))
+            painter.drawRect(item.scene_body())
+        painter.end()
+        self._touched.clear()
+
+    def _draw(self, viewer: WorkflowViewer, seen: QRectF, ratio: float) -> None:
+        border = QPointF(seen.width() * _BORDER, seen.height() * _BORDER)
+        self._area = QRectF(seen.topLeft() - border, seen.bottomRight() + border)
+        self._zoom = viewer.zoom
+        pixels = QSize(round(self._area.width() * self._zoom), round(self._area.height() * self._zoom))
+        picture = QPixmap(pixels * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(self._scenery.style.canvas)
+        self._picture = picture
+        self._touched.clear()
+        painter = self._begin(picture)
+        style = self._scenery.style
+        pen = QPen(style.far_edge, 0)
+        pen.setCosmetic(True)
+        painter.setPen(pen)
+        painter.drawLines(self._edge_lines(viewer))
+        painter.setPen(Qt.PenStyle.NoPen)
+        blocks: dict[int, tuple[QColor, list[QRectF]]] = {}
+        for item in viewer.nodes.values():
+            body = item.scene_body()
+            if body.intersects(self._area):
+                color = block_color(item, style)
+                blocks.setdefault(color.rgb(), (color, []))[1].append(body)
+        for fill, bodies in blocks.values():
+            painter.setBrush(fill)
+            painter.drawRects(bodies)
+        painter.end()
+
+    def _edge_lines(self, viewer: WorkflowViewer) -> list[QLineF]:
+        if self._lines is None:
+            self._lines = [
+                QLineF(port.center(), pipe.input_port.center())
+                for item in viewer.nodes.values()
+                for port in item.outputs
+                for pipe in port.connected_pipes
+            ]
+        return self._lines
