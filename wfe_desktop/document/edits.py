@@ -504,6 +504,8 @@ def _sentence(error: pydantic.ValidationError) -> str:
     place = str(first["loc"][0]) if first["loc"] else ""
     subject = _FIELD_WORDS.get(place, place.replace("_", " ").capitalize() or "The value")
     context = first.get("ctx", {})
+    if place == "join":  # a union: each of its parts has a complaint of its own
+        return 'Join must be "all", "any" or a number from 1 to 10,000.'
     match first["type"]:
         case "string_too_short":
             return f"{subject} must not be empty."
