@@ -1,0 +1,50 @@
+"""Is this a graph that can be stored and run? Every fault is found and said at its node, edge or field."""
+
+from __future__ import annotations
+
+from engine.errors import ValidationError
+from engine.flow.topology import compile_graph
+from engine.flow.validation_findings import Findings
+from engine.flow.validation_flow import check_flow
+from engine.flow.validation_parsing import parse_graph
+from engine.flow.validation_reads import StateRead, graph_reads
+from engine.flow.validation_shape import Shape
+from engine.flow.validation_structure import check_edges, check_expressions, check_names, check_policies
+from engine.flow.validation_tools import check_tools, find_unknown_tools
+from engine.model.graph import GraphDefinition
+from engine.model.problem import Problem, Severity
+from engine.model.tool import Catalog
+
+__all__ = ["StateRead", "check_runnable", "graph_reads", "parse_graph", "validate_graph"]
+
+
+def validate_graph(graph: GraphDefinition, tools: Catalog | None = None) -> list[Problem]:
+    """All problems of a graph, errors first. Without ``tools``, what depends on them is not judged.
+
+    A graph with errors is not stored. A tool that is not registered is a warning: the graph may be stored, but see
+    ``check_runnable``. Takes some 50 us a node; any thread.
+    """
+    findings = Findings()
+    check_names(graph, findings)
+    sound = not findings.has_errors
+    check_edges(graph, findings)
+    check_policies(graph, findings)
+    expressions = check_expressions(graph, findings)
+    if tools is not None:
+        check_tools(graph, tools, findings)
+    if sound and graph.nodes:
+        try:
+            shape = Shape(compile_graph(graph))
+        except ValidationError as error:
+            findings.problems += error.problems
+        else:
+            check_flow(shape, expressions, tools, findings)
+    return sorted(findings.problems, key=lambda problem: not problem.is_error)
+
+
+def check_runnable(graph: GraphDefinition, tools: Catalog) -> list[Problem]:
+    """What keeps a stored graph from being run now: no nodes, or tools that are not registered. Cheap."""
+    if not graph.nodes:
+        message = f'the workflow "{graph.name}" has no nodes, so there is nothing to run'
+        return [Problem(Severity.ERROR, "empty-graph", message)]
+    return find_unknown_tools(graph, tools, Severity.ERROR)
