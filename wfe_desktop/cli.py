@@ -22,6 +22,7 @@ from wfe_desktop.document.files import WorkflowFileError
 from wfe_desktop.options import StartOptions
 from wfe_desktop.terminal import complain, notice
 
+EXIT_NOT_STARTED: Final = 1
 EXIT_USAGE: Final = 2
 
 Command = Callable[[argparse.Namespace, StartOptions], int]
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(parsed, options)
     except (WorkflowError, WorkflowFileError, pydantic.ValidationError) as error:
         _explain(error)
-        return EXIT_USAGE
+        starting = parsed.command is _start and isinstance(error, WorkflowError)
+        return EXIT_NOT_STARTED if starting else EXIT_USAGE
 
 
 def make_parser() -> argparse.ArgumentParser:

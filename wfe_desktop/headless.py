@@ -1,7 +1,7 @@
 """Engine and server without a window: no display, no widgets, no Qt event loop.
 
 The loop is asyncio's own. The engine's pool threads report to the engine, never to a Qt loop, so none is needed;
-docs/decisions has more.
+docs/decisions/headless-loop.md has more.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from engine.execution.services import Services, open_services
-from wfe_desktop.options import StartOptions
+from wfe_desktop.options import StartOptions, with_own_workspace
 from wfe_desktop.server.app import start_server
 from wfe_desktop.terminal import notice, say
 
-CLOSE_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 3.0
 EXIT_INTERRUPTED: Final = 130
 
 
@@ -28,33 +29,51 @@ def serve(options: StartOptions) -> int:
     Raises:
         WorkflowError: the database or the address cannot be used; the message says what to do.
     """
-    config = options.to_config()
-    services = open_services(config)
+    services = open_services(with_own_workspace(options.to_config()))
+    for failure in services.load_failures:
+        notice(str(failure))
+    ended = False
     try:
         with asyncio.Runner() as runner:
-            return runner.run(_serve(services, options))
+            ended = runner.run(_serve(services, options))
     finally:
-        services.close(CLOSE_TIMEOUT_S)
+        if not ended:
+            ended = services.close(0)
+    if not ended:
+        leave(0)
+    return 0
 
 
-async def _serve(services: Services, options: StartOptions) -> int:
+async def _serve(services: Services, options: StartOptions) -> bool:
+    """Until a signal; whether every thread of the engine has ended."""
     stop = asyncio.Event()
-    remove = on_stop_signals(stop.set)
+    remove_handlers = on_stop_signals(stop.set)
+    ended = False
     try:
         config = services.config
         server = await start_server(services, config.host, config.port, explicit_port=options.explicit_port)
+        if server.port != config.port != 0:
+            notice(f"Port {config.port} is taken.")
+        say(f"Serving on {server.address}")
         try:
-            if server.port != config.port != 0:
-                notice(f"Port {config.port} is taken.")
-            say(f"Serving on {server.address}")
             await stop.wait()
         finally:
             await server.close()
-            # The loop stays while the engine ends: what still reports to it finds it there.
-            await asyncio.get_running_loop().run_in_executor(None, services.close, CLOSE_TIMEOUT_S)
+            # The loop stays while the engine ends, so that a second Ctrl-C is heard.
+            ended = await asyncio.get_running_loop().run_in_executor(None, services.close, CLOSE_TIMEOUT_S)
     finally:
-        remove()
-    return 0
+        remove_handlers()
+    return ended
+
+
+def leave(status: int) -> None:
+    """Ends the process although a tool's thread does not stop: Python would wait for it for ever.
+
+    Everything that was recorded is on disk; the step runs again at the next start.
+    """
+    notice("A tool did not stop in time; its step runs again at the next start.")
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def on_stop_signals(stop: Callable[[], None]) -> Callable[[], None]:

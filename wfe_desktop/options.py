@@ -54,6 +54,14 @@ class StartOptions:
         return config.model_copy(update={"database_url": default_database_url()})
 
 
+def with_own_workspace(config: AppConfig) -> AppConfig:
+    """For a program that is started from anywhere: where no workspace was asked for, the one in the user's data folder."""
+    if "workspace" in config.model_fields_set:
+        return config
+    folder = platformdirs.user_data_path(APP_DIR_NAME, appauthor=False) / "workspace"
+    return config.model_copy(update={"workspace": folder})
+
+
 def default_database_url() -> str:
     """The database in the user's data folder; makes the folder."""
     folder = platformdirs.user_data_path(APP_DIR_NAME, appauthor=False, ensure_exists=True)

@@ -86,7 +86,7 @@ def parse_json(body: bytes | str) -> Any:
     try:
         text = body if isinstance(body, str) else body.decode()
     except UnicodeDecodeError as error:
-        raise _refused([_problem("not-utf-8", f"the body is not UTF-8 (byte {error.start})")]) from None
+        raise _refused([_problem("not-utf-8", f"not UTF-8 (byte {error.start})")]) from None
     reader = _Reader()
     try:
         value = json.loads(
@@ -98,7 +98,7 @@ def parse_json(body: bytes | str) -> Any:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise _refused([_problem("not-json", f"the body is not JSON: {error.msg} ({where})")]) from None
+        raise _refused([_problem("not-json", f"not JSON: {error.msg} ({where})")]) from None
     except RecursionError:
         raise _refused([_too_deep()]) from None
     if not _is_shallow(value):

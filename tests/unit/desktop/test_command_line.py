@@ -1,0 +1,164 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ValidationError
+from wfe_desktop.cli import has_display, main, make_parser, options_of
+from wfe_desktop.options import database_url
+from wfe_desktop.run_file import read_inputs
+from wfe_desktop.terminal import plain
+
+
+def parse(*arguments):
+    parsed = make_parser().parse_args(arguments)
+    return parsed, options_of(parsed)
+
+
+def test_what_is_not_said_is_left_to_the_configuration(monkeypatch, user_home):
+    _, options = parse()
+    assert (options.host, options.port, options.database, options.tools) == (None, None, None, ())
+    assert not options.explicit_port
+    monkeypatch.setenv("WFE_PORT", "9000")
+    config = options.to_config()
+    assert (config.host, config.port) == ("127.0.0.1", 9000)
+    assert config.database_url.startswith(f"sqlite:///{user_home}")
+    assert Path(config.database_url.removeprefix("sqlite:///")).parent.is_dir()
+
+
+def test_the_command_line_comes_before_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("WFE_DATABASE_URL", "sqlite:///elsewhere.db")
+    _, options = parse()
+    assert options.to_config().database_url == "sqlite:///elsewhere.db"
+    _, options = parse("--database", str(tmp_path / "x.db"), "--port", "0", "--host", "::1")
+    config = options.to_config()
+    assert config.database_url == f"sqlite:///{tmp_path}/x.db"
+    assert (config.host, config.port, options.explicit_port) == ("::1", 0, True)
+
+
+def test_common_options_may_stand_on_either_side_of_a_command():
+    for arguments in (["--database", "x.db", "runs"], ["runs", "--database", "x.db"]):
+        assert parse(*arguments)[1].database == "x.db"
+    assert parse("--tools", "a", "--tools", "b")[1].tools == (Path("a"), Path("b"))
+
+
+def test_a_database_is_a_url_or_a_path(user_home):
+    assert database_url("postgresql://host/db") == "postgresql://host/db"
+    assert database_url("my.db") == f"sqlite:///{user_home}/my.db"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "x"],
+        ["--port", "70000"],
+        ["--port", "-1"],
+        ["dance"],
+        ["run"],
+        ["runs", "--limit", "0"],
+        ["--frobnicate"],
+    ],
+)
+def test_bad_usage_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WFE_PORT", "many"), ("WFE_SYNCHRONOUS", "sometimes"), ("WFE_WORKERS", "0")]
+)
+def test_a_wrong_setting_of_the_environment_is_named(monkeypatch, capsys, name, value):
+    monkeypatch.setenv(name, value)
+    assert main(["tools"]) == 2
+    assert name in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can lack a display")
+@pytest.mark.parametrize("name", ["DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"])
+def test_a_display_is_what_the_environment_names(monkeypatch, name):
+    for other in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(other, raising=False)
+    assert not has_display()
+    monkeypatch.setenv(name, "x")
+    assert has_display()
+
+
+def test_inputs_are_json_by_key_or_a_file_and_later_ones_win(tmp_path):
+    file = tmp_path / "state.json"
+    file.write_text('{"a": 1, "b": [2]}')
+    assert read_inputs([f"@{file}", "a=5", 'c="x=y"']) == {"a": 5, "b": [2], "c": "x=y"}
+
+
+def test_every_wrong_input_is_named(tmp_path):
+    (tmp_path / "list.json").write_text("[]")
+    wrong = ["a", "=5", "name=Ann", "x=NaN", "@nowhere.json", f"@{tmp_path / 'list.json'}"]
+    with pytest.raises(ValidationError) as caught:
+        read_inputs([*wrong, "good=1"])
+    assert len(caught.value.problems) == len(wrong)
+    assert "in quotes" in str(caught.value)
+
+
+def test_text_for_the_terminal_cannot_command_it():
+    assert plain("a\r\nb\x1b[31mc\x07\u2028d") == "a\\r\\nb\\x1b[31mc\\x07\\u2028d"
+    assert plain("Grüße ✓") == "Grüße ✓"
+
+
+def test_tools_are_listed_with_those_of_a_folder(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(
+        'from engine import tool\n\n@tool(name="mine")\ndef mine(a: int) -> int:\n    """Mine."""\n    return a\n'
+    )
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
+    assert main(["tools", "--tools", str(tmp_path), "--json"]) == 0
+    output = capsys.readouterr()
+    tools = {tool["name"]: tool for tool in json.loads(output.out)}
+    assert tools["mine"]["inputs"][0]["schema"]["type"] == "integer"
+    assert "broken.py" in output.err
+    assert main(["tools", "--tools", str(tmp_path)]) == 0
+    assert any(line.startswith("mine ") for line in capsys.readouterr().out.splitlines())
+
+
+def test_validate_tells_every_problem_and_its_place(tmp_path, capsys):
+    good, bad, broken = tmp_path / "good.json", tmp_path / "bad.json", tmp_path / "broken.json"
+    good.write_text('{"name": "Good", "nodes": [{"id": "a", "function_name": "pass_through"}]}')
+    assert main(["validate", str(good)]) == 0
+    capsys.readouterr()
+    bad.write_text(
+        '{"name": "Bad", "nodes": [{"id": "a", "function_name": "pass_through"}], "entry_point": "b",'
+        ' "edges": [{"from_node": "a", "to_node": "c"}]}'
+    )
+    assert main(["validate", str(bad)]) == 2
+    assert len(capsys.readouterr().out.splitlines()) >= 2
+    broken.write_text("{")
+    assert main(["validate", str(broken)]) == 2
+    assert "broken.json" in capsys.readouterr().err
+
+
+def test_without_a_database_there_is_nothing_to_list(tmp_path, capsys):
+    for command in ("graphs", "runs"):
+        assert main([command, "--database", str(tmp_path / "none.db")]) == 2
+        assert "none.db" in capsys.readouterr().err
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_the_command_line_and_the_headless_server_load_no_window(project_root):
+    code = (
+        "import sys; import wfe_desktop.cli, wfe_desktop.headless, wfe_desktop.run_file, wfe_desktop.listings; "
+        "print([name for name in sys.modules if name.split('.')[0] in ('NodeGraphQt', 'Qt', 'qasync') "
+        "or name in ('PySide6.QtGui', 'PySide6.QtWidgets')])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=project_root, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for word in ("run", "validate", "tools", "graphs", "runs", "--headless", "--database"):
+        assert word in text
