@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from engine.errors import ServiceUnavailable, StepError
 from engine.execution.async_loop import AsyncLoop
@@ -73,6 +73,16 @@ class LiveRun:
     waiters: list[Future[RunSnapshot]] = field(default_factory=list)
 
 
+class _Report(NamedTuple):
+    run_id: str
+    event: RunEvent
+
+
+class _Call(NamedTuple):
+    future: Future[Any]
+    function: Callable[[], Any]
+
+
 class Conductor:
     """Owns the thread, the executors and the live runs. Methods named ``post_...`` are for any thread and never wait."""
 
@@ -80,7 +90,7 @@ class Conductor:
         self._store = store
         self._workspace = workspace
         self._cancel_grace_s = cancel_grace_s
-        self._inbox: queue.SimpleQueue[tuple[str, RunEvent] | Callable[[], None]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Report | _Call] = queue.SimpleQueue()
         self._pool = ThreadPool(workers, self.post)
         self._async = AsyncLoop(self.post)
         self._runs: dict[str, LiveRun] = {}
@@ -94,7 +104,7 @@ class Conductor:
         self._changed: dict[str, LiveRun] = {}
         self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
         self._stops: list[Attempt] = []
-        self._answers: list[Callable[[], None]] = []
+        self._answers: list[tuple[Future[Any], Any]] = []
         self._ended: list[LiveRun] = []
 
         self._draining = False  # closing: nothing new starts
@@ -120,7 +130,7 @@ class Conductor:
 
     def post(self, run_id: str, event: RunEvent) -> None:
         """Report something that happened to a run."""
-        self._inbox.put((run_id, event))
+        self._inbox.put(_Report(run_id, event))
 
     def post_call(self, function: Callable[[], T]) -> Future[T]:
         """Have the engine's thread call this; the answer is given after whatever it recorded is committed."""
@@ -129,15 +139,7 @@ class Conductor:
             future.set_exception(_closed())
             return future
 
-        def call() -> None:
-            try:
-                value = function()
-            except Exception as error:  # noqa: BLE001 - it is the asker's
-                self._answers.append(lambda error=error: _fail(future, error))  # type: ignore[misc]
-            else:
-                self._answers.append(lambda: _resolve(future, value))
-
-        self._inbox.put(call)
+        self._inbox.put(_Call(future, function))
         if self._stopped.is_set():
             _fail(future, _closed())
         return future
@@ -202,7 +204,7 @@ class Conductor:
             live.waiters.append(future)
             return True
         if (snapshot := self.find_snapshot(run_id)) is not None:
-            self._answers.append(lambda: _resolve(future, snapshot))
+            self._answers.append((future, snapshot))
             return True
         return False
 
@@ -228,9 +230,12 @@ class Conductor:
         finally:
             self._refuse_the_rest()
 
-    def _handle(self, message: tuple[str, RunEvent] | Callable[[], None]) -> None:
-        if not isinstance(message, tuple):
-            message()
+    def _handle(self, message: _Report | _Call) -> None:
+        if isinstance(message, _Call):
+            try:
+                self._answers.append((message.future, message.function()))
+            except Exception as error:  # noqa: BLE001 - it is the asker's
+                _fail(message.future, error)
             return
         run_id, event = message
         live = self._runs.get(run_id)
@@ -344,8 +349,8 @@ class Conductor:
                 for future in live.waiters:
                     _resolve(future, snapshot)
         answers, self._answers = self._answers, []
-        for answer in answers:
-            answer()
+        for future, value in answers:
+            _resolve(future, value)
 
     def _call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))
@@ -365,8 +370,6 @@ class Conductor:
         Steps that do not end in time are told to stop; what they still return is thrown away, and they are tried
         again at the next start. Returns whether every thread has ended.
         """
-        if self._stopped.is_set():
-            return True
         deadline = time.monotonic() + timeout_s
         self.post_call(self._suspend_all)
         while time.monotonic() < deadline and self.running_steps and self._thread.is_alive():
@@ -395,22 +398,20 @@ class Conductor:
         self._ending = True
 
     def _refuse_the_rest(self) -> None:
-        """Nobody waits for an engine that has ended."""
+        """Nobody waits for an engine that has ended, and nobody is told what is not committed."""
         self._stopped.set()
+        futures: list[Future[Any]] = [future for future, _ in self._answers]
         for live in [*self._runs.values(), *self._ended]:
-            for future in live.waiters:
-                _fail(future, _closed())
+            futures.extend(live.waiters)
         while True:
-            for answer in self._answers:
-                answer()
-            self._answers.clear()
             try:
                 message = self._inbox.get_nowait()
             except queue.Empty:
-                return
-            if not isinstance(message, tuple):
-                self._draining = True
-                message()
+                break
+            if isinstance(message, _Call):
+                futures.append(message.future)
+        for future in futures:
+            _fail(future, _closed())
 
 
 class _CannotGoOn(Exception):

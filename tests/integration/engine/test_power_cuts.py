@@ -1,0 +1,116 @@
+"""The power is cut at every commit, before and after it; afterwards every step is recorded once and the run ends."""
+
+import threading
+from collections import Counter
+
+import pytest
+
+from engine.config import AppConfig
+from engine.execution.engine import ExecutionEngine
+from engine.model.events import RunCompleted, StepCompleted
+from engine.model.status import RunStatus
+from engine.storage.database import open_database
+from engine.storage.graphs import GraphManager
+from engine.storage.journal import Batch, StateManager
+from engine.tools.registry import ToolRegistry
+from tests.integration.engine.conftest import make_graph
+
+
+class PowerCut(BaseException):
+    """Nothing catches this one."""
+
+
+class Flickering(StateManager):
+    """A store that fails for good at its n-th commit, before or after writing it."""
+
+    def __init__(self, database, cut_at: int, *, after: bool) -> None:
+        super().__init__(database)
+        self.left, self.after = cut_at, after
+        self.over = threading.Event()
+
+    def append(self, batch: Batch) -> None:
+        self.left -= 1
+        if self.left > 0:
+            super().append(batch)
+            if any(isinstance(entry.event, RunCompleted) for entry in batch.entries):
+                self.over.set()
+            return
+        self.over.set()
+        if self.left == 0 and self.after:
+            super().append(batch)
+        raise PowerCut
+
+
+GRAPH = make_graph(
+    {name: {"function_name": "add", "parameters": {"name": name}} for name in ("start", "left", "right", "again", "end")},
+    ["start -> left", "start -> right", "left -> again", "right -> again", ("again -> again", "visit < 3"), ("again -> end", "else")],
+    entry_point="start",
+)  # fmt: skip
+WANTED = {"start": 1, "left": 1, "right": 1, "again": 3, "end": 1}
+
+
+class Program:
+    def __init__(
+        self, path, effects: Counter[tuple[str, int]], cut_at: int = 10**9, *, after: bool = False
+    ) -> None:
+        self.database = open_database(AppConfig(database_url=f"sqlite:///{path}", synchronous="normal"))
+        self.graphs = GraphManager(self.database)
+        self.store = Flickering(self.database, cut_at, after=after)
+        tools = ToolRegistry()
+
+        def add(name: str, context) -> str:
+            effects[name, context.visit] += 1
+            return name
+
+        tools.register_tool("add", add, "")
+        self.engine = ExecutionEngine(
+            graph_manager=self.graphs,
+            state_manager=self.store,
+            tool_registry=tools,
+            config=AppConfig(workers=4),
+        )
+
+    def close(self) -> None:
+        self.engine.close(1.0)
+        self.database.close()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_p1_p2_p8_a_power_cut_at_any_commit_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch, after):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the engine's thread dies of each cut
+    cuts = 0
+    for cut_at in range(1, 40):
+        effects: Counter[tuple[str, int]] = Counter()
+        path = tmp_path / f"{cut_at}.db"
+        program = Program(path, effects, cut_at, after=after)
+        graph_id = program.graphs.create_graph(GRAPH)
+        future = program.engine.submit_workflow(graph_id)
+        assert program.store.over.wait(10)
+        if program.store.left > 0:
+            program.close()
+            break  # the whole run has fewer commits than this
+        cuts += 1
+        program.close()
+        before = Counter(effects)
+
+        program = Program(path, effects)
+        store = program.store
+        recorded = Counter(
+            (entry.event.node, entry.event.visit)
+            for entry in store.read_events(limit=None)
+            if isinstance(entry.event, StepCompleted)
+        )
+        runs = store.query_runs().executions
+        if runs:
+            run = program.engine.wait(runs[0].run_id, 10)
+            assert run.status is RunStatus.COMPLETED
+            assert Counter(run.current_state.execution_path) == WANTED
+            assert all(effects[step] == before[step] for step in recorded), "a recorded step ran again"
+            assert all(count <= 2 for count in effects.values())
+        else:
+            assert cut_at == 1
+            assert not after
+            assert not effects
+            assert not future.done() or future.exception() is not None
+        program.close()
+    assert cuts >= 7
