@@ -58,7 +58,7 @@ class WorkflowDocument(QObject):
         """Names this document among the open ones, also in the recovery folder."""
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(UNDO_LIMIT)
-        self.undo_stack.cleanChanged.connect(lambda _: self.clean_changed.emit(self.is_clean))
+        self.undo_stack.cleanChanged.connect(self._follow_stack)
         self._graph = graph if graph is not None else GraphDefinition(name=NEW_NAME)
         self._catalog: Catalog = catalog if catalog is not None else {}
         self._graph_id, self._version, self._file_path = graph_id, version, file_path
@@ -290,6 +290,9 @@ class WorkflowDocument(QObject):
             self.undo_stack.push(ReplaceGraph(text, self._graph, graph, self._show, merge_key))
         finally:
             self._pushing = False
+
+    def _follow_stack(self, clean: bool) -> None:
+        self.clean_changed.emit(clean and not self._recovered)
 
     def _show(self, graph: GraphDefinition) -> None:
         old, self._graph = self._graph, graph
