@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ from engine.flow.validation_shape import Shape
 from engine.flow.validation_structure import is_expression
 from engine.model.graph import GraphDefinition
 from engine.model.tool import Catalog, PortType
+
+_JUST_A_KEY = re.compile(r"""state(\.\w+|\[(['"])[^'"]*\2\]|\.get\((['"])[^'"]*\3(, *[^(),]*)?\))""")
+"""A binding that hands over one key as it is, so that what the parameter takes tells what the key should hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +122,13 @@ def _wanted_by_node(graph: GraphDefinition, node: int, shape: Shape, tools: Cata
             yield _Wanted(port.name, port.required, port.type, port.schema, port.description)
     for key in tool.state_reads if tool else ():
         yield _Wanted(key, required=False)
-    for text in definition.bindings.values():
-        yield from _wanted_by_expression(text)
+    for name, text in definition.bindings.items():
+        target = tool.find_input(name) if tool and _JUST_A_KEY.fullmatch(text.strip()) else None
+        for wanted in _wanted_by_expression(text):
+            if target is None:
+                yield wanted
+            else:
+                yield wanted._replace(type=target.type, schema=target.schema, description=target.description)
 
 
 def _wanted_by_edges(graph: GraphDefinition, node: int, shape: Shape) -> Iterator[_Wanted]:
