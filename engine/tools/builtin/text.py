@@ -62,7 +62,7 @@ class WordCount:
     count: int
 
 
-@tool(name="text.template", category=_CATEGORY)
+@tool(name="text.template", category=_CATEGORY, label="Fill template")
 def fill_template(template: str, values: dict[str, Any] | None = None, **kwargs: Any) -> str:
     """Fill a template: {name} becomes the value of that name, {person.city} a value inside it; {{ and }} are braces.
 
@@ -127,7 +127,7 @@ def _check_length(text: str) -> str:
     return text
 
 
-@tool(name="text.split", category=_CATEGORY)
+@tool(name="text.split", category=_CATEGORY, label="Split text")
 def split_text(
     text: str,
     by: Literal["lines", "words", "sentences", "paragraphs", "separator"] = "lines",
@@ -165,7 +165,7 @@ def _sentences(text: str) -> list[str]:
     return [" ".join(part.split()) for part in sentences if _WORD.search(part)]
 
 
-@tool(name="text.join", category=_CATEGORY)
+@tool(name="text.join", category=_CATEGORY, label="Join texts")
 def join_text(items: list[Any], separator: str = "\n") -> str:
     """Join the items of a list to one text.
 
@@ -176,7 +176,7 @@ def join_text(items: list[Any], separator: str = "\n") -> str:
     return _check_length(separator.join(_as_text(item) for item in items))
 
 
-@tool(name="text.replace", category=_CATEGORY)
+@tool(name="text.replace", category=_CATEGORY, label="Replace text")
 def replace_text(
     text: str,
     find: Annotated[str, Field(min_length=1)],
@@ -205,7 +205,7 @@ def replace_text(
         raise ValueError(f"The replacement does not fit the pattern: {error}.") from error
 
 
-@tool(name="text.extract", category=_CATEGORY)
+@tool(name="text.extract", category=_CATEGORY, label="Extract text")
 def extract_text(
     text: str,
     pattern: Pattern,
@@ -266,7 +266,7 @@ def change_case(text: str, case: Literal["upper", "lower", "title", "sentence"])
             return text[:1].upper() + text[1:].lower()
 
 
-@tool(name="text.statistics", category=_CATEGORY)
+@tool(name="text.statistics", category=_CATEGORY, label="Text statistics")
 def describe_text(text: str) -> TextStatistics:
     """Count characters, words, lines, sentences and paragraphs, and estimate the reading time.
 
