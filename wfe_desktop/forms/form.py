@@ -232,6 +232,6 @@ class ParameterForm(QWidget):
         if not name or name in self.rows:
             self._focus(name)
             return
-        self._edit(name, "set_parameter", name, "")
+        self._edit(name, "set_parameter", name, None)
         self.new_name.clear()
         self._focus(name)

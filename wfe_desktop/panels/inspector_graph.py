@@ -37,10 +37,13 @@ class EntryCombo(ComboBox):
     def __init__(self, document: WorkflowDocument, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._document = document
+        self._is_open = False
         self.show_entry()
 
     def show_entry(self) -> None:
-        """Show the entry of the graph."""
+        """Show the entry of the graph, unless another is just being chosen."""
+        if self._is_open:
+            return
         entry = self._document.graph.entry_point
         text = _EVERYWHERE if entry is None else self._document.node_title(entry)
         if self.count() != 1 or (self.currentData(), self.currentText()) != (entry, text):
@@ -55,7 +58,13 @@ class EntryCombo(ComboBox):
         for node in self._document.graph.nodes:
             self.addItem(self._document.node_title(node.id), node.id)
         self.setCurrentIndex(max(self.findData(entry), 0))
+        self._is_open = True
         super().showPopup()
+
+    def hidePopup(self) -> None:  # noqa: N802
+        """Close the list."""
+        self._is_open = False
+        super().hidePopup()
 
 
 class ExitConditions(QWidget):
