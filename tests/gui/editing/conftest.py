@@ -37,4 +37,4 @@ def panel(document, qtbot):
     qtbot.waitExposed(window)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    yield panel  # the fixture holds the window meanwhile
+    yield panel  # noqa: PT022 - the fixture holds the window meanwhile
