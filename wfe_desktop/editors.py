@@ -251,6 +251,14 @@ class Editors(QObject):
         if not self._editors:
             self.current_changed.emit()
 
+    def silence(self) -> None:
+        """The window is about to be taken apart: what its pieces say from now on concerns nobody."""
+        for speaker in (self, self.tabs.bar, *self._editors):
+            speaker.blockSignals(True)  # noqa: FBT003 - Qt has no name for it
+        for editor in self._editors:
+            for speaker in (editor.document, editor.document.undo_stack, editor.canvas):
+                speaker.blockSignals(True)  # noqa: FBT003
+
     def refresh_titles(self, *_: object) -> None:
         """Let the tabs say what the documents say."""
         for index, editor in enumerate(self._editors):

@@ -137,6 +137,11 @@ class Workbench(QObject):
     def detach(self) -> None:
         """The engine is about to close: take nothing more from it."""
         self._poll.stop()
+        self._list_timer.stop()
+        self.checker.watch(None)
+        self.editors.silence()
+        if self.runs is not None:
+            self.runs.close()
         for unsubscribe in reversed(self._unsubscribe):
             unsubscribe()  # type: ignore[operator]
         self._unsubscribe = []
@@ -335,9 +340,8 @@ class Workbench(QObject):
     def _open_version(self, loaded: LoadedRun) -> None:
         assert self.runs is not None
         snapshot = loaded.snapshot
-        current = self.graphs_model.find_graph(snapshot.graph_id)
         is_open = self.editors.find(lambda e: e.graph_id == snapshot.graph_id and not e.read_only)
-        if is_open is None and current is not None and current.version == snapshot.graph_version:
+        if is_open is None and loaded.is_newest:
             editor = self.filing.open_stored(loaded.graph, snapshot.graph_id, snapshot.graph_version)
         else:
             editor = self.filing.open_version(loaded.graph, snapshot.graph_id, snapshot.graph_version)
