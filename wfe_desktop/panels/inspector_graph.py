@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from PySide6.QtCore import Signal
@@ -74,11 +75,11 @@ class ExitConditions(QWidget):
     """The conditions now, as a tuple."""
     left = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, find_words: Callable[[], Sequence[str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.lines: list[ExpressionEdit] = []
         self._boxes: list[QWidget] = []
-        self._words: list[str] = []
+        self._find_words = find_words
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(SPACE + SPACE // 2)
@@ -95,9 +96,8 @@ class ExitConditions(QWidget):
         row.addStretch(1)
         layout.addLayout(row)
 
-    def show_conditions(self, conditions: tuple[str, ...], offered: list[str]) -> None:
+    def show_conditions(self, conditions: tuple[str, ...]) -> None:
         """Show the conditions. Lines that are empty, just added, stay until they are left."""
-        self._words = offered
         if tuple(text for text in (edit.text for edit in self.lines) if text.strip()) != conditions:
             while len(self.lines) > len(conditions):
                 self._drop(len(self.lines) - 1)
@@ -105,8 +105,6 @@ class ExitConditions(QWidget):
                 self._make()
             for edit, text in zip(self.lines, conditions, strict=True):
                 edit.show_text(text)
-        for edit in self.lines:
-            edit.offer(offered)
         self._check()
 
     def _make(self) -> ExpressionEdit:
@@ -117,7 +115,7 @@ class ExitConditions(QWidget):
         edit = ExpressionEdit()
         edit.line.setAccessibleName("Exit condition")
         edit.line.setPlaceholderText("such as state.score >= 90")
-        edit.offer(self._words)
+        edit.offer(self._find_words)
         remove = SmallButton("Take the condition out", icon_name="close")
         row.addWidget(edit, 1)
         row.addWidget(remove)
@@ -257,7 +255,7 @@ class GraphPage(QWidget):
         self.rows: dict[str, FieldRow] = {}
         self._add_row(layout, "Description", _DESCRIPTION, "What the workflow is for.")
         layout.addLayout(self._make_entry())
-        self.exits = ExitConditions()
+        self.exits = ExitConditions(lambda: completions(document.graph, document.catalog))
         self.exits.edited.connect(lambda conditions: self._set("exit_conditions", conditions))
         self.exits.left.connect(document.end_typing)
         layout.addWidget(self.exits)
@@ -303,7 +301,7 @@ class GraphPage(QWidget):
             else "Drag a tool from the left onto the canvas, or press Tab there to search for one."
         )
         self.entry.show_entry()
-        self.exits.show_conditions(graph.exit_conditions, completions(graph, self._document.catalog))
+        self.exits.show_conditions(graph.exit_conditions)
         for name, row in self.rows.items():
             value = getattr(graph, name)
             if row.fault is None or not row.editor.field.hasFocus():
