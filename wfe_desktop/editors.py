@@ -220,7 +220,9 @@ class Editors(QObject):
         """Open a tab for it and bring it to the front."""
         self._editors.append(editor)
         self.stack.addWidget(editor)
+        was_blocked = self.tabs.bar.blockSignals(True)  # noqa: FBT003 - the first tab would be chosen before it is ready
         index = self.tabs.add_tab(editor.document.title)
+        self.tabs.bar.blockSignals(was_blocked)
         editor.document.title_changed.connect(self.refresh_titles)
         editor.document.clean_changed.connect(self.refresh_titles)
         editor.document.place_changed.connect(self.refresh_titles)

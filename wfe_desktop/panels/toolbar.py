@@ -29,7 +29,7 @@ class ActionButton(QPushButton):
         self._key = QLabel(key)
         self._key.setProperty("role", "key")
         self._key.setVisible(bool(key))
-        row = QHBoxLayout(self)
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(12, 0, 8 if key else 12, 0)
         row.setSpacing(8)
         for part in (self._sign, self._words, self._key):
@@ -41,7 +41,7 @@ class ActionButton(QPushButton):
         self._follow()
 
     def sizeHint(self) -> QSize:
-        return QSize(self.layout().sizeHint().width(), theme.CONTROL_HEIGHT)
+        return QSize(self._row.sizeHint().width(), theme.CONTROL_HEIGHT)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()

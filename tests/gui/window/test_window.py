@@ -15,7 +15,6 @@ from engine.model.status import RunStatus, StepStatus
 from tests.gui.window.conftest import Gate, Hand
 from wfe_desktop import theme
 from wfe_desktop.document.files import load_graph_file, save_graph_file
-from wfe_desktop.models.graphs import ID_ROLE
 from wfe_desktop.models.palette import TOOL_MIME
 from wfe_desktop.models.run_view import RunView
 from wfe_desktop.models.runs import STATUS_ROLE
@@ -517,7 +516,7 @@ def wire_by_mouse(hand: Hand, source: str, out: str, target: str, into: str) -> 
 def type_parameter(hand: Hand, node_id: str, name: str, text: str) -> None:
     """Select a node and type into a field of the inspector."""
     hand.editor.canvas.select([node_id])
-    row = hand.bench.inspector.node_page.form.rows[name]
+    row = hand.bench.inspector.current.node_page.form.rows[name]
     hand.focus(row.editor.field)
     hand.key(Qt.Key.Key_A, CONTROL)
     hand.type(text)
