@@ -193,18 +193,29 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     out: list[RunEvent] = [event]
     if run.cancelling:
         return _settle(run, event.at, out)
-    event.handled = True
     if _would_take(run, node, plan.error[node]):
-        _route(run, node, plan.error[node], plan.success[node], event)
-    elif definition.on_error == "continue":
-        run.results[node] = definition.default_result
-        if definition.save_as is not None:
-            run.state[definition.save_as] = definition.default_result
-        _route(run, node, plan.success[node], plan.error[node], event)
+        event.handled = True
+        if not _check_exits(run, node, event.at, out):
+            _route(run, node, plan.error[node], plan.success[node], event)
+    elif definition.on_error == "continue" and _take_default(run, node):
+        event.handled = True
+        if not _check_exits(run, node, event.at, out):
+            _route(run, node, plan.success[node], plan.error[node], event)
     else:
-        event.handled = False
         _fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
     return _settle(run, event.at, out)
+
+
+def _take_default(run: RunState, node: int) -> bool:
+    """Go on with the node's default result; False where the reducer of its state key cannot take it in."""
+    definition = run.plan.graph.nodes[node]
+    if definition.save_as is not None:
+        try:
+            run.state.update(_combine(run, {definition.save_as: definition.default_result}))
+        except ResultError:
+            return False
+    run.results[node] = definition.default_result
+    return True
 
 
 def _combine(run: RunState, changes: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +241,9 @@ def _finish(
 
 
 def _check_exits(run: RunState, node: int, at: int, out: list[RunEvent]) -> bool:
-    """Rule 2.5: the run is completed as soon as an exit condition holds after a step."""
+    """Rule 2.5: the run is completed as soon as an exit condition holds after a step, unless it has failed before."""
+    if run.failure is not None:
+        return False
     for condition in run.plan.exits:
         try:
             holds = condition.holds(run.scope(node, run.results[node]))
@@ -306,9 +319,8 @@ def _decide_edge(run: RunState, edge: int, *, taken: bool) -> None:
 
 
 def _resolve(run: RunState, edge: int, at: int, out: list[RunEvent], *, taken: bool) -> None:
-    """Rules 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
+    """Rule 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
     topology = run.plan.topology
-    run.edges[edge] = TAKEN if taken else SKIPPED
     if topology.is_back[edge]:
         return  # looked at when the pass is over
     node = topology.target[edge]
@@ -406,6 +418,9 @@ def _settle(run: RunState, at: int, out: list[RunEvent]) -> list[RunEvent]:
     while not run.status.is_final:
         if run.todo:
             todo, run.todo = run.todo, []
+            # First all of them, so that a node that starts at the first is given the values of all.
+            for edge, taken in todo:
+                run.edges[edge] = TAKEN if taken else SKIPPED
             for edge, taken in todo:
                 _resolve(run, edge, at, out, taken=taken)
         elif run.idle_loops:
