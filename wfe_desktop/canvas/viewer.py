@@ -53,7 +53,7 @@ _ROUTED_NODES = 400
 _OVERVIEW_NODES = 250
 """From so many nodes on, a far view is painted in one go, not item by item."""
 _OVERVIEW_ZOOM = 0.4
-_FIT_MARGIN = 48.0
+_FIT_MARGIN = 24.0
 _DOTS_APART = 18.0
 """Dots of the grid are never nearer than so many pixels."""
 
