@@ -300,3 +300,14 @@ def test_the_installed_command_is_the_same_program(project_root, environment):
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert found.returncode == 0
     assert "--headless" in found.stdout
+
+
+def test_export_draws_a_workflow_without_a_display(start, project_root, tmp_path):
+    svg, png = tmp_path / "picture.svg", tmp_path / "picture.png"
+    workflow = project_root / "resources" / "workflows" / "math_processing.json"
+    program = start("export", workflow, "--svg", svg, "--png", png, "--theme", "light")
+    assert program.wait() == 0, program.err
+    assert "<svg" in svg.read_text()
+    assert png.read_bytes().startswith(b"\x89PNG")
+    for wrong in ([], ["--svg", tmp_path / "picture.png"]):
+        assert start("export", workflow, *wrong).wait() == 2
