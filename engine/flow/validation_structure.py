@@ -111,13 +111,15 @@ def _check_else(
 
 def check_policies(graph: GraphDefinition, findings: Findings) -> None:
     """What nodes do on failure, and values that are no JSON."""
-    caught = {edge.from_node for edge in graph.edges if edge.kind == "error"}
+    caught = {
+        edge.from_node for edge in graph.edges if edge.kind == "error" and not is_expression(edge.condition)
+    }
     for node in graph.nodes:
         name = quote(node.id)
         if node.on_error == "continue" and node.id in caught:
             message = (
-                f'{name} has error edges, which are followed when it fails; on_error "continue" and its default result '
-                "have no effect"
+                f'{name} has an error edge, which is followed whenever it fails; on_error "continue" and its default '
+                "result have no effect"
             )
             findings.warning("unused-continue", message, node=node.id, field="on_error")
         elif node.on_error == "fail" and node.default_result is not None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
+import os
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from engine.execution.attempts import execute, prepare
-from engine.flow.decide import decide, fold
-from engine.flow.plan import compile_plan
-from engine.flow.run_state import UNRESOLVED, RunState
-from engine.model.events import RunAccepted, StepCompleted, StepFailed, StepStarted
-from engine.model.status import RunStatus, StepStatus
+from engine.flow.decide import fold
+from engine.flow.run_state import RunState
+from engine.model.status import RunStatus
+from tests.unit.flow.driver import Driver
 from tests.unit.flow.oracle import RUNNING, Oracle
 from tests.unit.flow.random_graphs import ORACLE_TOOLS, graphs, make_catalog
 
@@ -21,71 +19,10 @@ CATALOG = make_catalog()
 MOST_STEPS = 150
 ORDERS = st.lists(st.integers(0, 7), min_size=1, max_size=12)
 MODEST = settings(
-    max_examples=int(__import__("os").environ.get("EX", "60")),
+    max_examples=int(os.environ.get("WFE_EXAMPLES", "60")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-
-
-class Driver:
-    """Runs a graph by ``decide`` alone; tools are really called, one at a time, when they are told to end."""
-
-    def __init__(self, graph):
-        self.plan = compile_plan(graph)
-        self.run = RunState("run", self.plan)
-        self.journal = []
-        self.attempts = {}
-        self.told = []
-        self.feed(RunAccepted(0, "graph", 1, graph.name, {}))
-
-    @property
-    def running(self):
-        return sorted(self.plan.topology.node_ids[node] for node in self.run.running)
-
-    @property
-    def visits(self):
-        return dict(zip(self.plan.topology.node_ids, self.run.visits, strict=True))
-
-    @property
-    def statuses(self):
-        return dict(zip(self.plan.topology.node_ids, self.run.step_status, strict=True))
-
-    def feed(self, event):
-        events = decide(self.run, event)
-        if events and isinstance(event, StepCompleted | StepFailed):
-            self.attempts.pop(event.node, None)
-        self.journal += copy.deepcopy(events)
-        for one in events:
-            if isinstance(one, StepStarted):
-                node = self.plan.topology.index[one.node]
-                assert one.node not in self.attempts
-                if node in self.run.running:
-                    tool = CATALOG[self.plan.graph.nodes[node].function_name]
-                    self.attempts[one.node] = prepare(self.run, node, tool, one, Path())
-        self.attempts = {name: attempt for name, attempt in self.attempts.items() if name in self.running}
-        return events
-
-    def complete(self, name):
-        event = execute(self.attempts[name])
-        self.told.append(copy.deepcopy(event))
-        self.feed(event)
-        self.check_invariants()
-
-    def check_invariants(self):
-        run, topology = self.run, self.plan.topology
-        assert not run.todo
-        assert all(count >= 0 for count in (*run.unresolved, *run.busy))
-        assert len(run.path) == sum(run.visits)
-        assert all(run.step_status[node] is StepStatus.RUNNING for node in run.running)
-        assert set(self.attempts) == set(self.running)
-        for node in run.running:
-            assert all(
-                not topology.is_back[edge] or run.edges[edge] == UNRESOLVED
-                for edge in topology.outgoing[node]
-            )
-        assert run.status.is_final == (not run.running)
-        if run.status.is_final:
-            assert run.completed_at is not None
 
 
 def everything(run):
@@ -94,7 +31,7 @@ def everything(run):
 
 def drive_both(graph, order):
     """Both interpreters through the whole run, compared after every completed step."""
-    driver, oracle = Driver(graph), Oracle(graph, ORACLE_TOOLS)
+    driver, oracle = Driver(graph, CATALOG), Oracle(graph, ORACLE_TOOLS)
     oracle.start()
     compare(driver, oracle)
     number = 0
@@ -140,7 +77,7 @@ def test_late_and_repeated_reports_change_nothing(graph, order, at):
         assert driver.feed(copy.deepcopy(event)) == []
     assert everything(driver.run) == before
 
-    part = Driver(graph)  # the same again, with a report repeated while the run goes on
+    part = Driver(graph, CATALOG)  # the same again, with a report repeated while the run goes on
     for number, event in enumerate(driver.told[: at + 1]):
         part.feed(copy.deepcopy(event))
         if number == at and not part.run.status.is_final:
