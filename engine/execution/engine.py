@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
@@ -22,7 +22,17 @@ from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.flow.values import to_json
-from engine.model.events import JournalEntry, RunAccepted, RunContinued, RunWaiting
+from engine.model.events import (
+    BreakpointsSet,
+    JournalEntry,
+    RunAccepted,
+    RunContinued,
+    RunPaused,
+    RunResumed,
+    RunRetried,
+    RunWaiting,
+    StepAllowed,
+)
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, to_datetime
@@ -33,6 +43,7 @@ from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
 
 _PLANS = 64
+T = TypeVar("T")
 
 
 class ExecutionEngine:
@@ -86,11 +97,52 @@ class ExecutionEngine:
 
     def request_cancel(self, run_id: str) -> Future[bool]:
         """As ``cancel_execution``, without waiting. The future fails with ``RunNotFound`` where there is no such run."""
+        return self._ask(run_id, lambda: self._conductor.cancel(run_id))
 
+    def pause(self, run_id: str) -> Future[bool]:
+        """Let a run start nothing new; running steps finish. The future says whether it was running."""
+        return self._ask(run_id, lambda: self._conductor.command(run_id, RunPaused(now_us())))
+
+    def resume(self, run_id: str) -> Future[bool]:
+        """Let a paused run go on. The future says whether it was paused."""
+        return self._ask(run_id, lambda: self._conductor.command(run_id, RunResumed(now_us())))
+
+    def step(self, run_id: str) -> Future[bool]:
+        """Let a paused run start one step more. The future says whether there was one to start."""
+        return self._ask(run_id, lambda: self._conductor.command(run_id, StepAllowed(now_us())))
+
+    def set_breakpoints(self, run_id: str, nodes: Sequence[str]) -> Future[bool]:
+        """Have a run pause before these nodes start, in place of those set before."""
+        return self._ask(
+            run_id, lambda: self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(nodes)))
+        )
+
+    def retry(self, run_id: str) -> Future[bool]:
+        """Let a failed run go on from where it failed. The future says whether it had failed.
+
+        It fails with ``ValidationError`` where a tool that the run needs is missing.
+        """
+
+        def load() -> Future[bool]:
+            self._ensure_recovered()
+            about = self.states.get_run(run_id)
+            if about.status is not RunStatus.FAILED or about.started_at is None:
+                return _done(value=False)
+            run = self._load_run(about)
+            catalog = self.tools.list_tools()
+            problems = check_runnable(run.plan.graph, catalog)
+            if problems:
+                raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
+            live = LiveRun(run, about, _bind_tools(run.plan, catalog))
+            return self._conductor.post_call(lambda: self._conductor.adopt(live, RunRetried(now_us())))
+
+        return self._in_loader(load)
+
+    def _ask(self, run_id: str, command: Callable[[], bool]) -> Future[bool]:
         def look_up() -> Future[bool]:
             self._ensure_recovered()
             self.states.get_run(run_id)
-            return self._conductor.post_call(lambda: self._conductor.cancel(run_id))
+            return self._conductor.post_call(command)
 
         return self._in_loader(look_up)
 
@@ -376,8 +428,8 @@ def _new_run_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:16]}"
 
 
-def _done(value: RunSnapshot) -> Future[RunSnapshot]:
-    future: Future[RunSnapshot] = Future()
+def _done(value: T) -> Future[T]:
+    future: Future[T] = Future()
     future.set_result(value)
     return future
 
