@@ -220,7 +220,9 @@ class Editors(QObject):
         """Open a tab for it and bring it to the front."""
         self._editors.append(editor)
         self.stack.addWidget(editor)
+        was_blocked = self.tabs.bar.blockSignals(True)  # noqa: FBT003 - the first tab would be chosen before it is ready
         index = self.tabs.add_tab(editor.document.title)
+        self.tabs.bar.blockSignals(was_blocked)
         editor.document.title_changed.connect(self.refresh_titles)
         editor.document.clean_changed.connect(self.refresh_titles)
         editor.document.place_changed.connect(self.refresh_titles)
@@ -250,6 +252,14 @@ class Editors(QObject):
         editor.deleteLater()
         if not self._editors:
             self.current_changed.emit()
+
+    def silence(self) -> None:
+        """The window is about to be taken apart: what its pieces say from now on concerns nobody."""
+        for speaker in (self, self.tabs.bar, *self._editors):
+            speaker.blockSignals(True)  # noqa: FBT003 - Qt has no name for it
+        for editor in self._editors:
+            for speaker in (editor.document, editor.document.undo_stack, editor.canvas):
+                speaker.blockSignals(True)  # noqa: FBT003
 
     def refresh_titles(self, *_: object) -> None:
         """Let the tabs say what the documents say."""

@@ -1,7 +1,7 @@
 """Engine and server without a window: no display, no widgets, no Qt event loop.
 
 The loop is asyncio's own. The engine's pool threads report to the engine, never to a Qt loop, so none is needed;
-docs/decisions/headless-loop.md has more.
+docs/decisions/07-headless-loop.md has more.
 """
 
 from __future__ import annotations

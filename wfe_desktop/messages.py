@@ -11,6 +11,8 @@ from uuid import uuid4
 from PySide6.QtCore import QObject, Signal
 
 from engine.errors import ValidationError, WorkflowError
+from wfe_desktop.canvas.export import ExportError
+from wfe_desktop.document.files import WorkflowFileError
 
 log = logging.getLogger("wfe.messages")
 
@@ -48,8 +50,8 @@ def word(error: BaseException) -> Wording:
         others = len(error.problems) - 1
         more = f" (and {others} more, listed under Problems)" if others else ""
         return Wording(f"{error.problems[0].message}{more}")
-    if isinstance(error, WorkflowError):
-        return Wording(error.message)
+    if isinstance(error, (WorkflowError, WorkflowFileError, ExportError)):
+        return Wording(str(error))
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return Wording(
@@ -66,7 +68,7 @@ def word(error: BaseException) -> Wording:
 class Messages(QObject):
     """``posted(Message)`` is emitted for each message; ``history`` keeps the latest of them."""
 
-    posted = Signal(object)
+    posted = Signal(Message)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

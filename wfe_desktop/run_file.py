@@ -16,7 +16,7 @@ from typing import Any, Final
 from engine.errors import DatabaseInUse, ValidationError
 from engine.execution.services import Services, open_services
 from engine.flow.presenter import present
-from engine.flow.validation import validate_graph
+from engine.flow.validation import check_runnable, validate_graph
 from engine.model.events import JournalEntry, RunCancelled, RunCompleted, RunFailed
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
@@ -98,12 +98,12 @@ def _services(options: StartOptions) -> Iterator[Services]:
 
 
 def _check(graph: GraphDefinition, services: Services) -> None:
-    problems = validate_graph(graph, services.registry.list_tools())
-    errors = [problem for problem in problems if problem.is_error]
-    for problem in problems:
+    tools = services.registry.list_tools()
+    for problem in validate_graph(graph, tools):
         notice(f"{problem.severity.value}: {problem.message}")
-    if errors:
-        raise ValidationError("the workflow cannot be run", errors)
+    refused = check_runnable(graph, tools)
+    if refused:
+        raise ValidationError("The workflow cannot be run.", refused)
 
 
 def _run(services: Services, graph: GraphDefinition, initial_state: dict[str, Any]) -> int:

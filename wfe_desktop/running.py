@@ -41,10 +41,11 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as it was read: where it stands, its graph, its latest events."""
+    """A run as it was read: where it stands, its graph, whether that is still the newest version, its events."""
 
     snapshot: RunSnapshot
     graph: GraphDefinition
+    is_newest: bool
     entries: list[JournalEntry]
     records: list[EventRecord]
 
@@ -53,12 +54,16 @@ def load_run(services: Services, run_id: str) -> LoadedRun:
     """Read a run. Touches the database: never on the GUI thread."""
     snapshot = services.engine.get_execution_status(run_id)
     graph = services.graphs.get_graph(snapshot.graph_id, snapshot.graph_version)
+    try:
+        is_newest = services.graphs.get_summary(snapshot.graph_id).version == snapshot.graph_version
+    except GraphNotFound:
+        is_newest = False
     entries: deque[JournalEntry] = deque(maxlen=MOST_LINES)
     since = 0
     while page := services.engine.read_events(since=since, run_id=run_id, limit=PAGE):
         entries.extend(page)
         since = page[-1].seq
-    return LoadedRun(snapshot, graph, list(entries), [present(entry) for entry in entries])
+    return LoadedRun(snapshot, graph, is_newest, list(entries), [present(entry) for entry in entries])
 
 
 def has_shape(one: GraphDefinition, other: GraphDefinition) -> bool:
@@ -117,6 +122,7 @@ class RunControl(QObject):
     ) -> None:
         super().__init__()
         self._services, self._background, self._messages = services, background, messages
+        self._bridge = bridge
         self._editors, self._runs, self._log = editors, runs, log
         self._followers: dict[Editor, Follower] = {}
         self._log_run = ""
@@ -255,6 +261,12 @@ class RunControl(QObject):
             editor.canvas.clear_run_view()
             if editor is self._editors.current:
                 self._show_current()
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._state_timer.stop()
+        self._bridge.entries.disconnect(self._fold)
+        self._bridge.overflowed.disconnect(self._reload)
 
     def request_state(self) -> None:
         """Read the state of the run that is shown, soon."""

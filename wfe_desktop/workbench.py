@@ -30,7 +30,7 @@ from wfe_desktop.models.graphs import GraphsModel
 from wfe_desktop.models.log import LogModel
 from wfe_desktop.models.problems import ProblemsModel
 from wfe_desktop.models.runs import RunsModel
-from wfe_desktop.panels.inspector import InspectorPanel
+from wfe_desktop.panels.inspector_host import InspectorHost
 from wfe_desktop.panels.log import LogPanel
 from wfe_desktop.panels.palette import PalettePanel
 from wfe_desktop.panels.problems import ProblemsPanel
@@ -73,7 +73,7 @@ class Workbench(QObject):
         self.palette, self.workflows = PalettePanel(), WorkflowsPanel(self.graphs_model)
         self.runs_panel, self.log_panel = RunsPanel(self.runs_model), LogPanel(self.log_model)
         self.state_panel, self.problems_panel = StatePanel(), ProblemsPanel(self.problems_model)
-        self.inspector = InspectorPanel()
+        self.inspector = InspectorHost()
         self.window = MainWindow(
             self.editors,
             self.palette,
@@ -137,6 +137,11 @@ class Workbench(QObject):
     def detach(self) -> None:
         """The engine is about to close: take nothing more from it."""
         self._poll.stop()
+        self._list_timer.stop()
+        self.checker.watch(None)
+        self.editors.silence()
+        if self.runs is not None:
+            self.runs.close()
         for unsubscribe in reversed(self._unsubscribe):
             unsubscribe()  # type: ignore[operator]
         self._unsubscribe = []
@@ -180,6 +185,7 @@ class Workbench(QObject):
         editors, window = self.editors, self.window
         self.messages.posted.connect(window.toasts.show_message)
         editors.opened.connect(self._has_opened)
+        editors.closed.connect(lambda editor: self.inspector.forget(editor.document))
         editors.current_changed.connect(self._show_editor)
         editors.titles_changed.connect(self._show_saved)
         editors.tabs.new_requested.connect(self.filing.new)
@@ -218,7 +224,7 @@ class Workbench(QObject):
 
     def _show_editor(self) -> None:
         editor = self.editors.current
-        self.inspector.set_document(editor.document if editor and not editor.read_only else None)
+        self.inspector.show_document(editor.document if editor and not editor.read_only else None)
         self.checker.watch(editor)
         if editor is None:
             self.problems_model.set_problems([], GraphDefinition(name="none"))
@@ -335,9 +341,8 @@ class Workbench(QObject):
     def _open_version(self, loaded: LoadedRun) -> None:
         assert self.runs is not None
         snapshot = loaded.snapshot
-        current = self.graphs_model.find_graph(snapshot.graph_id)
         is_open = self.editors.find(lambda e: e.graph_id == snapshot.graph_id and not e.read_only)
-        if is_open is None and current is not None and current.version == snapshot.graph_version:
+        if is_open is None and loaded.is_newest:
             editor = self.filing.open_stored(loaded.graph, snapshot.graph_id, snapshot.graph_version)
         else:
             editor = self.filing.open_version(loaded.graph, snapshot.graph_id, snapshot.graph_version)

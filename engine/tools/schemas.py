@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import typing
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union
 
@@ -15,6 +15,9 @@ from pydantic import TypeAdapter
 from engine.model.tool import PortType
 
 Schema: TypeAlias = dict[str, Any]
+
+# Most hints are one of these; a union equals its reverse, so no more than these may share an adapter.
+_SIMPLE = (Any, str, int, float, bool, dict[str, Any])
 
 _PORT_TYPES = {
     "string": PortType.TEXT,
@@ -37,15 +40,13 @@ _WORDS = {
 
 def make_adapter(hint: Any) -> TypeAdapter[Any]:
     """The pydantic adapter of a type hint. Raises what pydantic raises for hints it does not know."""
-    hint = modernize(hint)
-    try:
-        return _cached_adapter(hint)
-    except TypeError:  # not hashable, such as Annotated[int, Field(json_schema_extra={...})]
-        return TypeAdapter(hint)
+    if hint in _SIMPLE:
+        return _simple_adapter(hint)
+    return TypeAdapter(modernize(hint))
 
 
-@lru_cache(maxsize=512, typed=True)
-def _cached_adapter(hint: Any) -> TypeAdapter[Any]:
+@cache
+def _simple_adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
 
 

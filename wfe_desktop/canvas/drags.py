@@ -72,7 +72,7 @@ class Move:
         for node, pos in self._began.items():
             node.setPos(pos + shift)
         self._viewer.routing = True
-        self._viewer.overview.forget()
+        self._viewer.overview.follow(self._began)
 
     def release(self, event: QMouseEvent) -> None:
         if not self._began:  # a click: of several selected nodes, this one stays
@@ -90,7 +90,7 @@ class Move:
     def cancel(self) -> None:
         for node, pos in self._began.items():
             node.setPos(pos)
-        self._viewer.overview.forget()
+        self._viewer.overview.follow(self._began)
 
 
 class Band:

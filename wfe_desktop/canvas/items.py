@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, ClassVar, Protocol
 
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QPainter, QPainterPath
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QPainter, QPainterPath, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from engine.model.problem import Severity
 from engine.model.tool import PortType
+from wfe_desktop.canvas.grid import NodeGrid
 from wfe_desktop.canvas.nodegraphqt import PORT_IN, PORT_OUT, AbstractNodeItem, BaseNode, PortItem
 from wfe_desktop.canvas.spec import ERROR_OUT, FLOW_IN, FLOW_OUT, NodeRunView, NodeSpec, PortSpec
 from wfe_desktop.canvas.style import Style
@@ -23,6 +25,8 @@ GRAB = 11.0
 _MARGIN = QRectF(-GRAB, -GRAB, 2 * GRAB, 2 * GRAB)
 _VALUE_GAP = 10.0
 _BOTTOM = 9.0
+_MOST_PIXELS = 12_000_000
+"""What nodes painted beforehand may take: 48 MB."""
 _WIDEST_HINT = 92.0
 """A node grows for so much of what a port is given; longer texts are shortened."""
 
@@ -56,6 +60,41 @@ class Router(Protocol):
         """The height of a lane around what stands in the way of ``path``; None where nothing does."""
 
 
+class Pictures:
+    """Nodes as they were painted last, so that panning only copies; the longest unused go first."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[WorkflowNodeItem, tuple[float, QPixmap]] = OrderedDict()
+        self._pixels = 0
+
+    def find(self, node: WorkflowNodeItem, scale: float) -> QPixmap | None:
+        """The picture of a node at a scale (device pixels a scene pixel), or None."""
+        held = self._held.get(node)
+        if held is None or held[0] != scale:
+            return None
+        self._held.move_to_end(node)
+        return held[1]
+
+    def hold(self, node: WorkflowNodeItem, scale: float, picture: QPixmap) -> None:
+        """Keep a picture in place of the one before."""
+        self.drop(node)
+        self._held[node] = (scale, picture)
+        self._pixels += picture.width() * picture.height()
+        while self._pixels > _MOST_PIXELS and len(self._held) > 1:
+            self.drop(next(iter(self._held)))
+
+    def drop(self, node: WorkflowNodeItem) -> None:
+        """The node looks different now."""
+        held = self._held.pop(node, None)
+        if held is not None:
+            self._pixels -= held[1].width() * held[1].height()
+
+    def clear(self) -> None:
+        """All look different now."""
+        self._held.clear()
+        self._pixels = 0
+
+
 @dataclass(slots=True)
 class Scenery:
     """What all items of one canvas look at while they paint."""
@@ -67,6 +106,8 @@ class Scenery:
     vectors: bool = False
     """Paint icons as vectors, not pixels: for export."""
     router: Router | None = None
+    grid: NodeGrid = field(default_factory=NodeGrid)
+    pictures: Pictures = field(default_factory=Pictures)
 
 
 @dataclass(slots=True)
@@ -100,8 +141,7 @@ class WorkflowPort(PortItem):  # type: ignore[misc]
 
     def __init__(self, node: WorkflowNodeItem, name: str, kind: PortType, *, is_output: bool) -> None:
         QGraphicsItem.__init__(self, node)
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemHasNoContents)
-        self.setZValue(2)
+        self.setFlag(_NO_CONTENTS)
         self.kind = kind
         self.is_output = is_output
         self._owner = node
@@ -207,6 +247,8 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
         self.prepareGeometryChange()
         self.anatomy = anatomy
         self._width, self._height = anatomy.width, anatomy.height
+        if self.scene() is not None:
+            self.scenery.grid.place(self)
         self._bounds = QRectF(-28.0, -16.0, anatomy.width + 40.0, anatomy.height + 32.0)
         middle = NODE.header / 2
         self._inputs[FLOW_IN].setPos(0.0, middle)
@@ -278,17 +320,55 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
         return drag is not None and not drag.source.is_output and drag.source.node is not self
 
     def itemChange(self, change: QGraphicsItem.GraphicsItemChange, value: Any) -> Any:
-        if change == QGraphicsItem.GraphicsItemChange.ItemPositionHasChanged:
+        if change == _MOVED:
+            if self.scenery is not None and self.scene() is not None:
+                self.scenery.grid.place(self)
             self.redraw_pipes()
+        elif change == _SELECTED and self.scenery is not None:
+            self.scenery.pictures.drop(self)
         return value
 
+    def update(self, *area: Any) -> None:
+        """Look different from now on."""
+        if self.scenery is not None:
+            self.scenery.pictures.drop(self)
+        super().update(*area)
+
     def paint(
-        self, painter: QPainter, option: QStyleOptionGraphicsItem, _widget: QWidget | None = None
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
         from wfe_desktop.canvas.nodepaint import paint_node
 
-        scale = option.levelOfDetailFromTransform(painter.worldTransform())
-        paint_node(painter, self, scale)
+        transform = painter.worldTransform()
+        scale = option.levelOfDetailFromTransform(transform)
+        scenery = self.scenery
+        if widget is None or scenery is None or scenery.drag is not None or self._bounds.isEmpty():
+            paint_node(painter, self, scale)
+            return
+        ratio = widget.devicePixelRatioF()
+        picture = scenery.pictures.find(self, scale * ratio)
+        if picture is None:
+            bounds = self._bounds
+            picture = QPixmap(
+                ceil(bounds.width() * scale * ratio) + 1, ceil(bounds.height() * scale * ratio) + 1
+            )
+            picture.setDevicePixelRatio(ratio)
+            picture.fill(Qt.GlobalColor.transparent)
+            own = QPainter(picture)
+            own.setRenderHints(painter.renderHints())
+            own.setWorldTransform(QTransform.fromScale(scale, scale).translate(-bounds.x(), -bounds.y()))
+            paint_node(own, self, scale)
+            own.end()
+            scenery.pictures.hold(self, scale * ratio, picture)
+        corner = transform.map(self._bounds.topLeft())
+        painter.resetTransform()
+        painter.drawPixmap(round(corner.x()), round(corner.y()), picture)
+        painter.setWorldTransform(transform)
+
+
+_NO_CONTENTS = QGraphicsItem.GraphicsItemFlag.ItemHasNoContents
+_MOVED = QGraphicsItem.GraphicsItemChange.ItemPositionHasChanged
+_SELECTED = QGraphicsItem.GraphicsItemChange.ItemSelectedHasChanged
 
 
 class WorkflowNode(BaseNode):  # type: ignore[misc]

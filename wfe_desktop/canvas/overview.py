@@ -6,6 +6,7 @@ fifty times faster. A node that changes colour is painted over in the picture.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
@@ -13,6 +14,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QTransform
 
 from wfe_desktop.canvas.items import Scenery, WorkflowNodeItem
 from wfe_desktop.canvas.nodepaint import block_color
+from wfe_desktop.canvas.pipes import WorkflowPipe
 
 if TYPE_CHECKING:
     from wfe_desktop.canvas.viewer import WorkflowViewer
@@ -26,7 +28,8 @@ class Overview:
 
     def __init__(self, scenery: Scenery) -> None:
         self._scenery = scenery
-        self._lines: list[QLineF] | None = None
+        self._lines: dict[WorkflowPipe, QLineF] | None = None
+        self._blocks: list[tuple[QColor, list[QRectF]]] | None = None
         self._picture: QPixmap | None = None
         self._area = QRectF()
         self._zoom = 0.0
@@ -34,12 +37,20 @@ class Overview:
 
     def forget(self) -> None:
         """Places or edges have changed."""
-        self._lines = None
+        self._lines = self._blocks = None
         self._picture = None
         self._touched.clear()
 
+    def follow(self, items: Iterable[WorkflowNodeItem]) -> None:
+        """Some nodes have moved."""
+        self._picture = self._blocks = None
+        if self._lines is not None:
+            for item in items:
+                self._lines.update((pipe, _line(pipe)) for pipe in item.pipes())
+
     def repaint_node(self, item: WorkflowNodeItem) -> None:
         """A node has another colour."""
+        self._blocks = None
         if self._picture is not None and item.spec is not None:
             self._touched[item.spec.id] = item
 
@@ -94,23 +105,30 @@ class Overview:
         painter.setPen(pen)
         painter.drawLines(self._edge_lines(viewer))
         painter.setPen(Qt.PenStyle.NoPen)
-        blocks: dict[int, tuple[QColor, list[QRectF]]] = {}
-        for item in viewer.nodes.values():
-            body = item.scene_body()
-            if body.intersects(self._area):
-                color = block_color(item, style)
-                blocks.setdefault(color.rgb(), (color, []))[1].append(body)
-        for fill, bodies in blocks.values():
+        for fill, bodies in self._node_blocks(viewer):
             painter.setBrush(fill)
             painter.drawRects(bodies)
         painter.end()
 
+    def _node_blocks(self, viewer: WorkflowViewer) -> list[tuple[QColor, list[QRectF]]]:
+        if self._blocks is None:
+            blocks: dict[int, tuple[QColor, list[QRectF]]] = {}
+            for item in viewer.nodes.values():
+                color = block_color(item, self._scenery.style)
+                blocks.setdefault(color.rgb(), (color, []))[1].append(item.scene_body())
+            self._blocks = list(blocks.values())
+        return self._blocks
+
     def _edge_lines(self, viewer: WorkflowViewer) -> list[QLineF]:
         if self._lines is None:
-            self._lines = [
-                QLineF(port.center(), pipe.input_port.center())
+            self._lines = {
+                pipe: _line(pipe)
                 for item in viewer.nodes.values()
                 for port in item.outputs
                 for pipe in port.connected_pipes
-            ]
-        return self._lines
+            }
+        return list(self._lines.values())
+
+
+def _line(pipe: WorkflowPipe) -> QLineF:
+    return QLineF(pipe.output_port.center(), pipe.input_port.center())

@@ -182,6 +182,7 @@ class Stage:
         self.graph.add_node(node, pos=list(place), selected=False, push_undo=False)
         self._nodes[spec.id] = node
         self.viewer.nodes[spec.id] = item
+        self.scenery.grid.place(item)
 
     def _remove_node(self, node_id: str) -> None:
         node = self._nodes.pop(node_id)
@@ -189,6 +190,8 @@ class Stage:
         self.viewer.gestures.forget_node(item)
         for pipe in list(item.pipes()):  # its edges are gone; this is for ports that have vanished
             pipe.delete()
+        self.scenery.grid.remove(item)
+        self.scenery.pictures.drop(item)
         self.graph.model.nodes.pop(node_id, None)
         node.view.delete()
 
@@ -275,6 +278,7 @@ class Stage:
     def show_theme(self, theme: Theme) -> None:
         """Look like this theme."""
         self.scenery.style = Style(theme)
+        self.scenery.pictures.clear()
         for item in self.viewer.nodes.values():
             item.relayout()
         for pipe in self.pipes.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
@@ -29,7 +30,7 @@ from PySide6.QtGui import (
     QPainterPathStroker,
     QPaintEvent,
     QPen,
-    QPolygonF,
+    QPixmap,
     QResizeEvent,
     QTransform,
     QUndoStack,
@@ -52,7 +53,10 @@ _ROUTED_NODES = 400
 """Up to so many nodes, edges look for a way around nodes."""
 _OVERVIEW_NODES = 250
 """From so many nodes on, a far view is painted in one go, not item by item."""
+_OVERVIEW_ZOOM = 0.4
 _FIT_MARGIN = 48.0
+_DOTS_APART = 18.0
+"""Dots of the grid are never nearer than so many pixels."""
 
 
 class WorkflowViewer(NodeViewer):  # type: ignore[misc]
@@ -77,12 +81,13 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         scenery.router = self
         self.routing = True
         self.nodes: dict[str, WorkflowNodeItem] = {}
+        self.grid = scenery.grid
         self.overview = Overview(scenery)
+        self._backdrop_for: tuple[int, int, float, float, str] | None = None
+        self._backdrop_picture = QPixmap()
         super().__init__(undo_stack=undo_stack)
         self.connection_check: Callable[[EdgeDefinition], str | None] = lambda _edge: None
         self.gestures = Gestures(self)
-        self._grid_shape = (0, 0, 0.0)
-        self._grid = QPolygonF()
         self.acyclic = False
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setCacheMode(QGraphicsView.CacheModeFlag.CacheNone)
@@ -286,9 +291,7 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
 
     def nodes_in(self, area: QRectF) -> Iterator[WorkflowNodeItem]:
         """The nodes whose bodies touch a rectangle of the scene."""
-        for item in self.scene().items(area, Qt.ItemSelectionMode.IntersectsItemBoundingRect):
-            if isinstance(item, WorkflowNodeItem) and item.scene_body().intersects(area):
-                yield item
+        yield from self.grid.touching(area)
 
     def pipes_in(self, area: QRectF) -> Iterator[WorkflowPipe]:
         """The edges whose surroundings touch a rectangle of the scene."""
@@ -354,7 +357,7 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
     @property
     def is_overview(self) -> bool:
         """Whether the view is painted in one go."""
-        return self._zoom < OVERVIEW_SCALE and len(self.nodes) > _OVERVIEW_NODES
+        return self._zoom < _OVERVIEW_ZOOM and len(self.nodes) > _OVERVIEW_NODES
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if not self.is_overview:
@@ -365,26 +368,44 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         painter.end()
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
-        style = self.scenery.style
-        painter.fillRect(rect, style.canvas)
-        step = NODE.dot_step
-        while step * self._zoom < 14.0:
-            step *= 2.0
         if self._zoom < OVERVIEW_SCALE:
+            painter.fillRect(rect, self.scenery.style.canvas)
             return
-        left, top = rect.left() - rect.left() % step, rect.top() - rect.top() % step
-        shape = (int(rect.width() / step) + 2, int(rect.height() / step) + 2, step)
-        if shape != self._grid_shape:
-            columns, rows, _ = self._grid_shape = shape
-            self._grid = QPolygonF([QPointF(x * step, y * step) for x in range(columns) for y in range(rows)])
+        step = NODE.dot_step
+        while step * self._zoom < _DOTS_APART:
+            step *= 2.0
+        pixels = step * self._zoom
+        origin = self.mapToScene(QPoint(0, 0))
         painter.save()
-        painter.translate(left, top)
-        pen = QPen(style.dots, 2.0)
-        pen.setCosmetic(True)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        painter.setPen(pen)
-        painter.drawPoints(self._grid)
+        painter.resetTransform()
+        painter.drawPixmap(
+            QPointF(-round(origin.x() % step * self._zoom), -round(origin.y() % step * self._zoom)),
+            self._backdrop(pixels),
+        )
         painter.restore()
+
+    def _backdrop(self, step: float) -> QPixmap:
+        """The grid of dots, somewhat larger than the view; painting thousands of dots takes longer than all nodes."""
+        size, ratio = self.viewport().size(), self.viewport().devicePixelRatioF()
+        made_for = (size.width(), size.height(), ratio, step, self.scenery.style.theme.name)
+        if made_for != self._backdrop_for:
+            self._backdrop_for = made_for
+            wide, high = size.width() + ceil(step) + 1, size.height() + ceil(step) + 1
+            picture = QPixmap(round(wide * ratio), round(high * ratio))
+            picture.setDevicePixelRatio(ratio)
+            picture.fill(self.scenery.style.canvas)
+            painter = QPainter(picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            pen = QPen(self.scenery.style.dots, 2.0)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            painter.setPen(pen)
+            columns, rows = ceil(wide / step), ceil(high / step)
+            painter.drawPoints(
+                [QPointF(x * step, y * step) for x in range(columns + 1) for y in range(rows + 1)]
+            )
+            painter.end()
+            self._backdrop_picture = picture
+        return self._backdrop_picture
 
     # --- events, handed to the gestures
 

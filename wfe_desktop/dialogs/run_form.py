@@ -20,6 +20,7 @@ from wfe_desktop.theme import INSPECTOR_WIDTH, SPACE
 if TYPE_CHECKING:
     from engine.flow.validation import StateRead
 
+MOST_HEIGHT = 160 * SPACE
 _OTHERS = FieldSpec("others", Kind.JSON, {"type": "object"}, "object", empty='{"key": "value"}')
 
 
@@ -67,7 +68,8 @@ class RunForm(QDialog):
         outer.addWidget(scrolled(body), 1)
         outer.addWidget(line())
         outer.addLayout(self._make_buttons())
-        self.resize(INSPECTOR_WIDTH + 40 * SPACE, min(640, 240 + 64 * len(reads)))
+        wanted = body.sizeHint().height() + 2 * MARGIN + self.run_button.sizeHint().height() + 3 * SPACE
+        self.resize(INSPECTOR_WIDTH + 40 * SPACE, min(wanted, MOST_HEIGHT))
         first = next(iter(self.rows.values()), self.others)
         first.editor.field.setFocus()
 

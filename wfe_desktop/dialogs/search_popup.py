@@ -75,17 +75,19 @@ def _score(tool: Tool, needle: str) -> int:
     for text, weight in ((tool.label.casefold(), 2), (tool.name.casefold(), 1)):
         if text.startswith(needle):
             best = max(best, 90 + weight)
-        elif any(part.startswith(needle) for part in re.split(r"[\W_]+", text)):
+        elif _starts_a_word(text, needle):
             best = max(best, 80 + weight)
         elif needle in text:
             best = max(best, 60 + weight)
         elif (spread := _spread(text, needle)) is not None:
             best = max(best, max(20, 45 - spread) + weight)
-    if best < 40 and tool.category.casefold().startswith(needle):
-        best = max(best, 40)
-    if best < 10 and any(part.startswith(needle) for part in re.split(r"\W+", tool.description.casefold())):
-        best = 10
-    return best
+    if best < 40 and _starts_a_word(tool.category, needle):
+        return 40
+    return best or (10 if _starts_a_word(tool.description, needle) else 0)
+
+
+def _starts_a_word(text: str, needle: str) -> bool:
+    return any(part.startswith(needle) for part in re.split(r"[\W_]+", text.casefold()))
 
 
 def _spread(text: str, needle: str) -> int | None:

@@ -219,7 +219,8 @@ class SwitchEditor(ValueEditor):
         shown = self._value if self._value is not UNSET else self.spec.default
         self.switch.setChecked(shown is True)
         if self._value is UNSET:
-            text = f"state.{self.spec.name}" if self.spec.required else f"{_on_off(shown)} (default)"
+            is_said = self.spec.required or self.spec.empty
+            text = self.spec.placeholder if is_said else f"{_on_off(shown)} (default)"
         else:
             text = _on_off(shown)
         self.switch.setText(text)

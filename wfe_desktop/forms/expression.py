@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from PySide6.QtCore import QStringListModel, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -101,9 +102,9 @@ class ExpressionEdit(QWidget):
             if not self.line.hasFocus():
                 self.line.setCursorPosition(0)
 
-    def offer(self, words: Sequence[str]) -> None:
-        """What completion suggests."""
-        self.line.offer(words)
+    def offer(self, find_words: Callable[[], Sequence[str]]) -> None:
+        """Where completion finds what it suggests: asked when something is typed."""
+        self.line.find_words = find_words
 
 
 class _CompletingLine(LineEdit):
@@ -111,19 +112,22 @@ class _CompletingLine(LineEdit):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, code=True)
-        self._model = QStringListModel(self)
-        self._completer = QCompleter(self._model, self)
-        self._completer.setWidget(self)
-        self._completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self._completer.setFilterMode(Qt.MatchFlag.MatchStartsWith)
-        self._completer.setMaxVisibleItems(_MAX_SHOWN)
-        self._completer.activated[str].connect(self._insert)
+        self.find_words: Callable[[], Sequence[str]] = list
+        self._words: list[str] = []
+        self._model: QStringListModel | None = None
         self.textEdited.connect(lambda: self._suggest(least=1))
 
-    def offer(self, words: Iterable[str]) -> None:
-        words = list(dict.fromkeys(words))
-        if words != self._model.stringList():
-            self._model.setStringList(words)
+    @cached_property
+    def _completer(self) -> QCompleter:
+        """Made when something is typed: a form has many lines in which nothing ever is."""
+        self._model = QStringListModel(self)
+        completer = QCompleter(self._model, self)
+        completer.setWidget(self)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        completer.setFilterMode(Qt.MatchFlag.MatchStartsWith)
+        completer.setMaxVisibleItems(_MAX_SHOWN)
+        completer.activated[str].connect(self._insert)
+        return completer
 
     @property
     def popup(self) -> QAbstractItemView:
@@ -132,8 +136,8 @@ class _CompletingLine(LineEdit):
         return popup
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        popup = self.popup
-        if popup.isVisible() and event.key() in (
+        is_offering = self._model is not None and self.popup.isVisible()
+        if is_offering and event.key() in (
             Qt.Key.Key_Return,
             Qt.Key.Key_Enter,
             Qt.Key.Key_Escape,
@@ -147,6 +151,12 @@ class _CompletingLine(LineEdit):
             return
         super().keyPressEvent(event)
 
+    def _ask(self) -> None:
+        words = list(dict.fromkeys(self.find_words()))
+        if words != self._words and self._model is not None:
+            self._words = words
+            self._model.setStringList(words)
+
     def _word(self) -> str:
         match = _WORD.search(self.text()[: self.cursorPosition()])
         return match.group() if match else ""
@@ -154,6 +164,8 @@ class _CompletingLine(LineEdit):
     def _suggest(self, *, least: int) -> None:
         word = self._word()
         popup = self.popup
+        if len(word) >= least:
+            self._ask()
         self._completer.setCompletionPrefix(word)
         count = self._completer.completionCount()
         is_whole = count == 1 and self._completer.currentCompletion() == word

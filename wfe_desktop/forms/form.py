@@ -72,8 +72,8 @@ class ParameterForm(QWidget):
             self._document.end_typing()
             self._node_id = node_id
             self.new_name.clear()
-            for name in list(self.rows):
-                self._drop(name)
+            for row in self.rows.values():
+                row.forget()
         self.refresh()
 
     def follow(self, old: str, new: str) -> None:
@@ -97,10 +97,8 @@ class ParameterForm(QWidget):
         for name in [name for name, row in self.rows.items() if specs.get(name) != row.spec]:
             self._drop(name)
         wires = self._find_wires(node.id)
-        words_to_offer = completions(self._document.graph, self._document.catalog)
         for index, (name, spec) in enumerate(specs.items()):
             row = self.rows.get(name) or self._add_row(spec, index)
-            row.expression.offer(words_to_offer)
             row.show_state(self._state(node, name, wires))
         self.adder.setVisible(tool is None or tool.takes_any)
 
@@ -153,6 +151,7 @@ class ParameterForm(QWidget):
 
     def _add_row(self, spec: FieldSpec, index: int) -> ParameterRow:
         row = ParameterRow(spec, self._workspace)
+        row.find_words = lambda: completions(self._document.graph, self._document.catalog)
         row.value_edited.connect(self._set_value)
         row.binding_edited.connect(self._set_binding)
         row.expression_requested.connect(self._use_expression)
@@ -232,6 +231,6 @@ class ParameterForm(QWidget):
         if not name or name in self.rows:
             self._focus(name)
             return
-        self._edit(name, "set_parameter", name, "")
+        self._edit(name, "set_parameter", name, None)
         self.new_name.clear()
         self._focus(name)

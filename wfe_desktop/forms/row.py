@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class ParameterRow(QWidget):
         self._workspace = workspace
         self._many_lines = False
         self._is_blank = False
+        self._expression: ExpressionEdit | None = None
+        self.find_words: Callable[[], Sequence[str]] = list
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE + SPACE // 2)
@@ -65,7 +68,6 @@ class ParameterRow(QWidget):
         self._fields.setSpacing(0)
         column.addLayout(self._fields)
         self._make_editor()
-        self._make_expression()
         self.message = words(role="error", wrap=True)
         self.message.hide()
         column.addWidget(self.message)
@@ -113,18 +115,27 @@ class ParameterRow(QWidget):
         ):
             QWidget.setTabOrder(before, after)
 
-    def _make_expression(self) -> None:
+    @property
+    def expression(self) -> ExpressionEdit:
+        """The field for an expression: made when it is first needed, for most parameters have a value."""
+        if self._expression is None:
+            self._expression = self._make_expression()
+        return self._expression
+
+    def _make_expression(self) -> ExpressionEdit:
         strip = ButtonStrip()
         self.fx_off_button = strip.add(SmallButton("Set a value instead", text="fx"))
         self.fx_off_button.setCheckable(True)
         self.fx_off_button.setChecked(True)
         self.fx_off_button.clicked.connect(self._leave_expression)
-        self.expression = ExpressionEdit(strip)
-        self.expression.line.setAccessibleName(f"{self.spec.name}, expression")
-        self.expression.edited.connect(self._type_expression)
-        self.expression.left.connect(self._leave_field)
-        self._fields.addWidget(self.expression)
-        QWidget.setTabOrder(self.expression.line, self.fx_off_button)
+        expression = ExpressionEdit(strip)
+        expression.line.setAccessibleName(f"{self.spec.name}, expression")
+        expression.offer(self.find_words)
+        expression.edited.connect(self._type_expression)
+        expression.left.connect(self._leave_field)
+        self._fields.addWidget(expression)
+        QWidget.setTabOrder(expression.line, self.fx_off_button)
+        return expression
 
     def _toggle_null(self) -> None:
         if self.null_button.isChecked():
@@ -171,8 +182,8 @@ class ParameterRow(QWidget):
             self._rebuild_editor()
         if state.binding is None:
             self.editor.show_value(state.value)
-            if not self._is_blank:
-                self.expression.show_text("")
+            if not self._is_blank and self._expression is not None:
+                self._expression.show_text("")
         else:
             self.expression.show_text(state.binding)
         self._show_fields()
@@ -180,6 +191,13 @@ class ParameterRow(QWidget):
         self.show_message(self._fault())
         if had_focus and was_expression != self.is_expression:
             self.focus_field()
+
+    def forget(self) -> None:
+        """Another node's parameter is shown from now on: what was being typed is not carried over."""
+        self._is_blank = False
+        focus = self.focusWidget()
+        if focus is not None:
+            focus.clearFocus()
 
     def show_message(self, message: str | None) -> None:
         """Say what is wrong, below the field."""
@@ -216,7 +234,8 @@ class ParameterRow(QWidget):
     def _show_fields(self) -> None:
         is_expression = self.is_expression
         only_wired = bool(self.state.wires) and not is_expression and self.state.value is UNSET
-        self.expression.setVisible(is_expression)
+        if is_expression or self._expression is not None:
+            self.expression.setVisible(is_expression)
         self.editor.setVisible(not is_expression and not only_wired)
 
     def _show_buttons(self) -> None:

@@ -193,8 +193,13 @@ class InspectorPanel(QWidget):
         document, pages = self._document, self.pages
         if document is None or pages is None:
             return
-        nodes = tuple(node_id for node_id in self._nodes if document.find_node(node_id) is not None)
-        edges = tuple(key for key in self._edges if document.find_edge(key) is not None)
+        nodes, edges = self._nodes, self._edges
+        if nodes:
+            there = {node.id for node in document.graph.nodes}
+            nodes = tuple(node_id for node_id in nodes if node_id in there)
+        if edges:
+            keys = {edge.key for edge in document.graph.edges}
+            edges = tuple(key for key in edges if key in keys)
         self._show(pages, nodes, edges)
 
     def _show(self, pages: QStackedWidget, nodes: tuple[str, ...], edges: tuple[EdgeKey, ...]) -> None:

@@ -165,8 +165,8 @@ class EdgePage(QWidget):
         self.explanation.setText(_EXPLAINED[shown])
         self.condition.setVisible(shown == WHEN)
         if shown == WHEN:
-            words_to_offer = completions(self._document.graph, self._document.catalog, edge.from_node)
-            self.condition.offer(words_to_offer)
+            source = edge.from_node
+            self.condition.offer(lambda: completions(self._document.graph, self._document.catalog, source))
             self.condition.show_text(edge.condition or "")
         fault = None
         if shown == WHEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from PySide6.QtCore import Signal
@@ -37,10 +38,13 @@ class EntryCombo(ComboBox):
     def __init__(self, document: WorkflowDocument, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._document = document
+        self._is_open = False
         self.show_entry()
 
     def show_entry(self) -> None:
-        """Show the entry of the graph."""
+        """Show the entry of the graph, unless another is just being chosen."""
+        if self._is_open:
+            return
         entry = self._document.graph.entry_point
         text = _EVERYWHERE if entry is None else self._document.node_title(entry)
         if self.count() != 1 or (self.currentData(), self.currentText()) != (entry, text):
@@ -55,7 +59,13 @@ class EntryCombo(ComboBox):
         for node in self._document.graph.nodes:
             self.addItem(self._document.node_title(node.id), node.id)
         self.setCurrentIndex(max(self.findData(entry), 0))
+        self._is_open = True
         super().showPopup()
+
+    def hidePopup(self) -> None:  # noqa: N802
+        """Close the list."""
+        self._is_open = False
+        super().hidePopup()
 
 
 class ExitConditions(QWidget):
@@ -65,11 +75,11 @@ class ExitConditions(QWidget):
     """The conditions now, as a tuple."""
     left = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, find_words: Callable[[], Sequence[str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.lines: list[ExpressionEdit] = []
         self._boxes: list[QWidget] = []
-        self._words: list[str] = []
+        self._find_words = find_words
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(SPACE + SPACE // 2)
@@ -86,9 +96,8 @@ class ExitConditions(QWidget):
         row.addStretch(1)
         layout.addLayout(row)
 
-    def show_conditions(self, conditions: tuple[str, ...], offered: list[str]) -> None:
+    def show_conditions(self, conditions: tuple[str, ...]) -> None:
         """Show the conditions. Lines that are empty, just added, stay until they are left."""
-        self._words = offered
         if tuple(text for text in (edit.text for edit in self.lines) if text.strip()) != conditions:
             while len(self.lines) > len(conditions):
                 self._drop(len(self.lines) - 1)
@@ -96,8 +105,6 @@ class ExitConditions(QWidget):
                 self._make()
             for edit, text in zip(self.lines, conditions, strict=True):
                 edit.show_text(text)
-        for edit in self.lines:
-            edit.offer(offered)
         self._check()
 
     def _make(self) -> ExpressionEdit:
@@ -108,7 +115,7 @@ class ExitConditions(QWidget):
         edit = ExpressionEdit()
         edit.line.setAccessibleName("Exit condition")
         edit.line.setPlaceholderText("such as state.score >= 90")
-        edit.offer(self._words)
+        edit.offer(self._find_words)
         remove = SmallButton("Take the condition out", icon_name="close")
         row.addWidget(edit, 1)
         row.addWidget(remove)
@@ -248,7 +255,7 @@ class GraphPage(QWidget):
         self.rows: dict[str, FieldRow] = {}
         self._add_row(layout, "Description", _DESCRIPTION, "What the workflow is for.")
         layout.addLayout(self._make_entry())
-        self.exits = ExitConditions()
+        self.exits = ExitConditions(lambda: completions(document.graph, document.catalog))
         self.exits.edited.connect(lambda conditions: self._set("exit_conditions", conditions))
         self.exits.left.connect(document.end_typing)
         layout.addWidget(self.exits)
@@ -294,7 +301,7 @@ class GraphPage(QWidget):
             else "Drag a tool from the left onto the canvas, or press Tab there to search for one."
         )
         self.entry.show_entry()
-        self.exits.show_conditions(graph.exit_conditions, completions(graph, self._document.catalog))
+        self.exits.show_conditions(graph.exit_conditions)
         for name, row in self.rows.items():
             value = getattr(graph, name)
             if row.fault is None or not row.editor.field.hasFocus():

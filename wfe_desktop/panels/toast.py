@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from wfe_desktop import theme
@@ -16,6 +16,8 @@ MOST = 3
 
 
 class _Toast(QFrame):
+    gone = Signal()
+
     def __init__(self, message: Message, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("toast")
@@ -39,7 +41,7 @@ class _Toast(QFrame):
         close = QToolButton()
         close.setIcon(theme.icon("close", theme.current_theme().text_second))
         close.setToolTip("Close")
-        close.clicked.connect(self.deleteLater)
+        close.clicked.connect(self.leave)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 8, 6, 8)
         row.setSpacing(10)
@@ -47,7 +49,13 @@ class _Toast(QFrame):
         row.addLayout(words, 1)
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         if message.tone in SHOWN_MS:
-            QTimer.singleShot(SHOWN_MS[message.tone], self, self.deleteLater)
+            QTimer.singleShot(SHOWN_MS[message.tone], self, self.leave)
+
+    def leave(self) -> None:
+        """Go, and say so."""
+        self.gone.emit()
+        self.hide()
+        self.deleteLater()
 
 
 class Toasts(QObject):
@@ -62,12 +70,12 @@ class Toasts(QObject):
     def show_message(self, message: Message) -> None:
         """Show a message; the same one again replaces the first."""
         for toast in [toast for toast in self._toasts if toast.message == message]:
-            self._remove(toast)
+            toast.leave()
         while len(self._toasts) >= MOST:
-            self._remove(self._toasts[0])
+            self._toasts[0].leave()
         toast = _Toast(message, self._host)
         self._toasts.append(toast)
-        toast.destroyed.connect(lambda: self._forget(toast))
+        toast.gone.connect(lambda: self._forget(toast))
         toast.show()
         toast.raise_()
         self._place()
@@ -81,12 +89,6 @@ class Toasts(QObject):
         if event.type() == QEvent.Type.Resize and watched is self._host:
             self._place()
         return False
-
-    def _remove(self, toast: _Toast) -> None:
-        self._toasts.remove(toast)
-        toast.hide()
-        toast.deleteLater()
-        self._place()
 
     def _forget(self, toast: _Toast) -> None:
         if toast in self._toasts:

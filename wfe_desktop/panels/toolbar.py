@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from wfe_desktop import theme
+from wfe_desktop.background import is_alive
 
 HEIGHT = 44
 
@@ -28,7 +29,7 @@ class ActionButton(QPushButton):
         self._key = QLabel(key)
         self._key.setProperty("role", "key")
         self._key.setVisible(bool(key))
-        row = QHBoxLayout(self)
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(12, 0, 8 if key else 12, 0)
         row.setSpacing(8)
         for part in (self._sign, self._words, self._key):
@@ -40,7 +41,7 @@ class ActionButton(QPushButton):
         self._follow()
 
     def sizeHint(self) -> QSize:
-        return QSize(self.layout().sizeHint().width(), theme.CONTROL_HEIGHT)
+        return QSize(self._row.sizeHint().width(), theme.CONTROL_HEIGHT)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -56,6 +57,8 @@ class ActionButton(QPushButton):
         self._dress()
 
     def _dress(self) -> None:
+        if not is_alive(self._action):  # the window is being taken apart
+            return
         colors = theme.current_theme()
         mode = self._action.icon().Mode
         self._sign.setPixmap(
@@ -66,11 +69,13 @@ class ActionButton(QPushButton):
         words = colors.text if self.isEnabled() else colors.text_faint
         if self._is_accent and self.isEnabled():
             words = colors.on_accent
-            self._key.setStyleSheet(
-                f"background: rgba(255, 255, 255, 40); border: none; color: {colors.on_accent}; padding: 1px 5px;"
-            )
+            ground, edge, ink = "rgba(255, 255, 255, 40)", "rgba(255, 255, 255, 0)", colors.on_accent
         else:
-            self._key.setStyleSheet("")
+            ground, edge, ink = colors.panel, colors.border, colors.text_second
+        self._key.setStyleSheet(
+            f"background: {ground}; border: 1px solid {edge}; border-radius: 4px; padding: 0px 5px; color: {ink};"
+        )
+        self._key.setFont(theme.code_font(theme.CODE_SIZE))
         weight = 600 if self._is_accent else 400
         self._words.setStyleSheet(f"color: {words}; font-weight: {weight};")
 

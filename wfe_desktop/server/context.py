@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -80,6 +81,7 @@ class ServerContext:
         return round(time.monotonic() - self.started, 3)
 
 
+@functools.cache
 def program_version() -> str:
     """The version of the installed package; 0 in a checkout that was never installed."""
     try:

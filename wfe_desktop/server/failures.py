@@ -73,7 +73,7 @@ class HttpError(Exception):
         """The answer."""
         response = web.Response(
             status=self.status,
-            body=encode_json(self.to_dict()),
+            body=encode_json(self.to_dict()) + b"\n",
             content_type="application/json",
             headers=self.headers,
         )

@@ -153,7 +153,7 @@ class _Writer:
             return web.Response(status=answer.status, headers=answer.headers)
         return web.Response(
             status=answer.status,
-            body=adapter.dump_json(answer.value, by_alias=True),
+            body=adapter.dump_json(answer.value, by_alias=True) + b"\n",  # for terminals
             content_type="application/json",
             headers=answer.headers,
         )

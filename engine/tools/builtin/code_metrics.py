@@ -30,7 +30,7 @@ IssueKind = Literal[
     "trailing_whitespace",
 ]
 
-LARGEST_SOURCE = 2_000_000
+LARGEST_SOURCE = 1_000_000
 COMPLEXITY_LIMIT = 10
 VERY_COMPLEX = 20
 LENGTH_LIMIT = 50
@@ -155,7 +155,13 @@ def review(
     source: str, name: str, *, line_length: int = 100, complexity_limit: int = COMPLEXITY_LIMIT
 ) -> CodeReport:
     """Measure a file. Raises ``ValueError`` where it is not Python."""
-    tree = parse_source(source, name)
+    try:
+        return _review(parse_source(source, name), source, name, line_length, complexity_limit)
+    except RecursionError as error:
+        raise ValueError(f"{name} is nested too deeply to be reviewed.") from error
+
+
+def _review(tree: ast.Module, source: str, name: str, line_length: int, complexity_limit: int) -> CodeReport:
     lines = split_lines(source)
     functions = [_measure(qualified, node) for qualified, node in walk_functions(tree)]
     faults = _find_faults(tree, name, lines)
@@ -384,10 +390,7 @@ def _share(part: int, whole: int) -> float:
 
 def _find_faults(tree: ast.Module, name: str, lines: list[str]) -> list[pyflakes.messages.Message]:
     """What pyflakes says, without lines that carry "noqa"."""
-    try:
-        found = pyflakes.checker.Checker(tree, filename=name).messages
-    except RecursionError:
-        return []
+    found = pyflakes.checker.Checker(tree, filename=name).messages
     return [
         fault
         for fault in sorted(found, key=lambda fault: fault.lineno)

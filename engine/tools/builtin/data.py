@@ -197,7 +197,7 @@ def _write_cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else value
 
 
-@tool(name="rows.filter", category=_CATEGORY)
+@tool(name="rows.filter", category=_CATEGORY, label="Filter rows")
 def filter_rows(rows: list[Row], column: str, comparison: Comparison, value: Any = None) -> list[Row]:
     """Keep the rows whose column fits. Rows without the column are left out, but for "is empty".
 
@@ -242,7 +242,7 @@ def _fits(cell: Any, comparison: str, value: Any, column: str) -> bool:
         ) from None
 
 
-@tool(name="rows.sort", category=_CATEGORY)
+@tool(name="rows.sort", category=_CATEGORY, label="Sort rows")
 def sort_rows(rows: list[Row], column: str, descending: bool = False) -> list[Row]:
     """Sort rows by a column: numbers before texts before the rest; rows without it come last. Equal rows keep their order.
 
@@ -268,7 +268,7 @@ def _sort_key(value: Any) -> tuple[int, Any]:
             return (3, json.dumps(value, sort_keys=True))
 
 
-@tool(name="rows.aggregate", category=_CATEGORY)
+@tool(name="rows.aggregate", category=_CATEGORY, label="Aggregate rows")
 def aggregate_rows(
     rows: list[Row], aggregate: Aggregate = "count", column: str | None = None, group_by: str | None = None
 ) -> list[Row]:

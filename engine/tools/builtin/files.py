@@ -58,10 +58,13 @@ def resolve_in_workspace(workspace: Path, path: str) -> Path:
     root = workspace.resolve()
     try:
         target = (root / path).resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, up to Python 3.12
-        raise PermissionError(f'"{path}" cannot be followed: its links lead in a circle.') from error
+    except RuntimeError:  # up to Python 3.12, links that lead in a circle
+        target = root / path
     if not target.is_relative_to(root):
         raise PermissionError(f'"{path}" is outside the workspace; give a path inside {root}.')
+    inside = target.relative_to(root)
+    if any((root / part).is_symlink() for part in (inside, *inside.parents[:-1])):
+        raise PermissionError(f'"{path}" cannot be followed: its links lead in a circle.')
     return target
 
 

@@ -136,7 +136,7 @@ def _check_size(result: Number) -> Number:
     return result
 
 
-@tool(name="numbers.statistics", category=_CATEGORY)
+@tool(name="numbers.statistics", category=_CATEGORY, label="Number statistics")
 def describe_numbers(numbers: Annotated[list[Number], Field(min_length=1)]) -> Statistics:
     """Count, sum, mean, median, minimum, maximum and standard deviation of a list of numbers.
 
@@ -189,7 +189,7 @@ def clamp(number: Number, low: Number, high: Number) -> Number:
     return min(max(number, low), high)
 
 
-@tool(name="numbers.compare", category=_CATEGORY)
+@tool(name="numbers.compare", category=_CATEGORY, label="Compare numbers")
 def compare(a: Number, comparison: Comparison, b: Number) -> bool:
     """Whether a (comparison) b holds.
 
@@ -201,7 +201,7 @@ def compare(a: Number, comparison: Comparison, b: Number) -> bool:
     return _COMPARISONS[comparison](a, b)
 
 
-@tool(name="numbers.sequence", category=_CATEGORY)
+@tool(name="numbers.sequence", category=_CATEGORY, label="Number sequence")
 def sequence(start: int, stop: int, step: int = 1) -> list[int]:
     """Whole numbers from start up to, and without, stop; at most 100,000.
 
@@ -220,7 +220,7 @@ def sequence(start: int, stop: int, step: int = 1) -> list[int]:
     return list(wanted)
 
 
-@tool(name="numbers.random", category=_CATEGORY)
+@tool(name="numbers.random", category=_CATEGORY, label="Random number")
 def random_number(low: Number = 0, high: Number = 1, whole: bool = False, seed: int | None = None) -> Number:
     """A random number from low to high, both included. Not for secrets.
 

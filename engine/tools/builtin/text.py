@@ -62,7 +62,7 @@ class WordCount:
     count: int
 
 
-@tool(name="text.template", category=_CATEGORY)
+@tool(name="text.template", category=_CATEGORY, label="Fill template")
 def fill_template(template: str, values: dict[str, Any] | None = None, **kwargs: Any) -> str:
     """Fill a template: {name} becomes the value of that name, {person.city} a value inside it; {{ and }} are braces.
 
@@ -72,13 +72,31 @@ def fill_template(template: str, values: dict[str, Any] | None = None, **kwargs:
         kwargs: More values by name; they win over values.
     """
     known = {**(values or {}), **kwargs}
+    budget = _Budget(len(template))
 
     def fill(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
             return match[0][0]
-        return _as_text(_look_up(known, match[1]))
+        return budget.spend(_as_text(_look_up(known, match[1])))
 
-    return _check_length(_PLACEHOLDER.sub(fill, template))
+    return _PLACEHOLDER.sub(fill, template)
+
+
+class _Budget:
+    """Stops a text from growing too large before it is made, not after."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def spend(self, text: str, instead_of: int = 0) -> str:
+        """Count a text that takes the place of so many characters, and give it back."""
+        self.grow(len(text) - instead_of)
+        return text
+
+    def grow(self, by: int) -> None:
+        self._length += by
+        if self._length > _LONGEST_TEXT:
+            raise ValueError(f"The text would be too long; at most {_LONGEST_TEXT:,} characters are allowed.")
 
 
 def _look_up(known: Mapping[str, Any], path: str) -> Any:
@@ -119,15 +137,7 @@ def _as_text(value: Any) -> str:
             return str(value)
 
 
-def _check_length(text: str) -> str:
-    if len(text) > _LONGEST_TEXT:
-        raise ValueError(
-            f"The text would have {len(text):,} characters; at most {_LONGEST_TEXT:,} are allowed."
-        )
-    return text
-
-
-@tool(name="text.split", category=_CATEGORY)
+@tool(name="text.split", category=_CATEGORY, label="Split text")
 def split_text(
     text: str,
     by: Literal["lines", "words", "sentences", "paragraphs", "separator"] = "lines",
@@ -165,7 +175,7 @@ def _sentences(text: str) -> list[str]:
     return [" ".join(part.split()) for part in sentences if _WORD.search(part)]
 
 
-@tool(name="text.join", category=_CATEGORY)
+@tool(name="text.join", category=_CATEGORY, label="Join texts")
 def join_text(items: list[Any], separator: str = "\n") -> str:
     """Join the items of a list to one text.
 
@@ -173,10 +183,12 @@ def join_text(items: list[Any], separator: str = "\n") -> str:
         items: Texts; other values are written as text, objects and lists as JSON.
         separator: Put between two items.
     """
-    return _check_length(separator.join(_as_text(item) for item in items))
+    texts = [_as_text(item) for item in items]
+    budget = _Budget(len(separator) * len(texts))
+    return separator.join(budget.spend(text) for text in texts)
 
 
-@tool(name="text.replace", category=_CATEGORY)
+@tool(name="text.replace", category=_CATEGORY, label="Replace text")
 def replace_text(
     text: str,
     find: Annotated[str, Field(min_length=1)],
@@ -193,19 +205,24 @@ def replace_text(
         pattern: Read find as a regular expression. It is given up after 2 s.
         ignore_case: Treat upper and lower case alike.
     """
+    budget = _Budget(len(text))
     if not pattern and not ignore_case:
-        return _check_length(text.replace(find, replacement))
+        budget.grow(text.count(find) * (len(replacement) - len(find)))
+        return text.replace(find, replacement)
     compiled = _compile(find if pattern else regex.escape(find), ignore_case=ignore_case)
-    new: Any = replacement if pattern else lambda _match: replacement
+
+    def fill(match: Any) -> str:
+        return budget.spend(match.expand(replacement) if pattern else replacement, len(match[0]))
+
     try:
-        return _check_length(compiled.sub(new, text, timeout=_PATTERN_TIMEOUT_S, concurrent=True))
+        return str(compiled.sub(fill, text, timeout=_PATTERN_TIMEOUT_S, concurrent=True))
     except TimeoutError as error:
         raise _too_slow(find) from error
     except (regex.error, IndexError) as error:
         raise ValueError(f"The replacement does not fit the pattern: {error}.") from error
 
 
-@tool(name="text.extract", category=_CATEGORY)
+@tool(name="text.extract", category=_CATEGORY, label="Extract text")
 def extract_text(
     text: str,
     pattern: Pattern,
@@ -266,7 +283,7 @@ def change_case(text: str, case: Literal["upper", "lower", "title", "sentence"])
             return text[:1].upper() + text[1:].lower()
 
 
-@tool(name="text.statistics", category=_CATEGORY)
+@tool(name="text.statistics", category=_CATEGORY, label="Text statistics")
 def describe_text(text: str) -> TextStatistics:
     """Count characters, words, lines, sentences and paragraphs, and estimate the reading time.
 
@@ -324,7 +341,7 @@ def write_summary(
             lines += [*gap, f"## {_title(heading)}", "", *_write_value(value, full=style == "full"), ""]
         else:
             lines += [f"- **{_title(heading)}**: {_inline(value)}"]
-    return _check_length("\n".join(lines).rstrip() + "\n")
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _title(name: str) -> str:

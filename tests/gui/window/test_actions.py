@@ -21,7 +21,11 @@ def test_every_key_is_one_that_qt_understands(qapp):
 def test_the_keyboard_page_lists_every_shortcut_and_nothing_else(project_root: Path):
     page = (project_root / "docs" / "keyboard.md").read_text(encoding="utf-8")
     keyboard = page.split("## Mouse")[0]
-    rows = {tuple(cell.strip() for cell in line.split("|")[1:3]) for line in keyboard.splitlines() if line.startswith("| ")}
+    rows = {
+        tuple(cell.strip() for cell in line.split("|")[1:3])
+        for line in keyboard.splitlines()
+        if line.startswith("| ")
+    }
     rows.discard(("Keys", "What they do"))
     assert rows == {(", ".join(spec.keys), plain_text(spec.text)) for spec in ACTIONS if spec.keys}
 

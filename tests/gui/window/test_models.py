@@ -40,7 +40,9 @@ def make_tool(name: str, category: str, label: str = "", description: str = "") 
 
 def make_summary(number: int, status: RunStatus = RunStatus.COMPLETED) -> RunSummary:
     at = NOW - timedelta(minutes=number)
-    return RunSummary(f"run-{number}", "g", 1, f"Flow {number}", status, at, at, at + timedelta(seconds=2), None, 3)
+    return RunSummary(
+        f"run-{number}", "g", 1, f"Flow {number}", status, at, at, at + timedelta(seconds=2), None, 3
+    )
 
 
 def make_record(seq: int, message: str, event: str = "completed", node: str = "a") -> EventRecord:
@@ -135,7 +137,11 @@ class TestLog:
     def test_the_filter_hides_without_forgetting(self, qapp):
         model = LogModel()
         model.append(
-            [make_record(1, "begun", "started"), make_record(2, "done"), make_record(3, "broke", "failed", "Gate")]
+            [
+                make_record(1, "begun", "started"),
+                make_record(2, "done"),
+                make_record(3, "broke", "failed", "Gate"),
+            ]
         )
         model.set_filter(Level.WARNING, "")
         assert [model.line_at(0).text, model.rowCount(), model.line_count] == ["broke", 1, 3]
@@ -317,6 +323,12 @@ def test_times_read_like_people_say_them():
         (timedelta(days=400), "15 Apr 2025"),
     ]
     assert [describe_moment(noon - ago, noon) for ago, _ in moments] == [text for _, text in moments]
-    durations = [(0.0021, "2 ms"), (0.9999, "1.0 s"), (12.43, "12.4 s"), (125.0, "2 min 5 s"), (7500.0, "2 h 5 min")]
+    durations = [
+        (0.0021, "2 ms"),
+        (0.9999, "1.0 s"),
+        (12.43, "12.4 s"),
+        (125.0, "2 min 5 s"),
+        (7500.0, "2 h 5 min"),
+    ]
     assert [describe_duration(seconds) for seconds, _ in durations] == [text for _, text in durations]
     assert [describe_size(size) for size in (812, 14_200, 2_100_000)] == ["812 bytes", "14.2 KB", "2.1 MB"]

@@ -254,7 +254,8 @@ def test_perfect_and_empty_sources_score_full_marks() -> None:
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("x = (\n", "inventory.py is not Python that can be read: .* in line 1"), ("a\x00b", "is not Python|null"), ("(" * 500, "not Python|too deeply"), ("x" * 2_000_001, "at most 2,000,000")],
+    [("x = (\n", "inventory.py is not Python that can be read: .* in line 1"), ("a\x00b", "is not Python|null"), ("(" * 500, "not Python|too deeply"),
+        ("x = " + "+".join(["1"] * 5_000), "too deeply"), ("x" * 1_000_001, "at most 1,000,000")],
 )  # fmt: skip
 def test_what_is_not_python_is_refused(source: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -131,3 +131,19 @@ def test_limits_and_mistakes_are_told_clearly(context: ToolContext) -> None:
         files.write_text_file("a.txt/b.txt", "x", context)
     with pytest.raises(NotADirectoryError):
         files.list_files(context, folder="nowhere")
+
+
+@pytest.mark.parametrize("path", ["loop", "loop/x", "a/loop2/x"])
+def test_links_that_lead_in_a_circle_are_refused(context: ToolContext, path: str) -> None:
+    (context.workspace / "a").mkdir()
+    (context.workspace / "loop").symlink_to("loop")
+    (context.workspace / "a" / "loop2").symlink_to("../a/loop2")
+    with pytest.raises(PermissionError, match="lead in a circle"):
+        files.write_text_file(path, "x", context)
+
+
+def test_links_within_the_workspace_are_followed(context: ToolContext) -> None:
+    (context.workspace / "real").mkdir()
+    (context.workspace / "link").symlink_to("real")
+    assert files.write_text_file("link/a.txt", "x", context).path == "real/a.txt"
+    assert files.read_text_file("./link/../real/a.txt", context) == "x"

@@ -65,6 +65,20 @@ def test_a_pattern_that_would_take_for_ever_is_given_up(
     assert time.monotonic() - start < 5
 
 
+def test_texts_that_would_become_too_long_are_not_made() -> None:
+    long = "x" * 100_000
+    for make in (
+        lambda: text.replace_text(long, "x", long),
+        lambda: text.replace_text(long, "X", long, ignore_case=True),
+        lambda: text.replace_text(long, "x", long, pattern=True),
+        lambda: text.fill_template("{a}" * 1_000, {"a": long}),
+        lambda: text.join_text([long] * 1_000),
+        lambda: text.join_text(["", ""] * 1_000, long),
+    ):
+        with pytest.raises(ValueError, match="at most 10,000,000 characters"):
+            make()
+
+
 def test_a_broken_pattern_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="cannot be read"):
         text.extract_text("a", "(")

@@ -1,0 +1,70 @@
+"""Which nodes are near a place: squares with what stands in them. Qt's own index is built late, by a timer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF
+
+if TYPE_CHECKING:
+    from wfe_desktop.canvas.items import WorkflowNodeItem
+
+_CELL = 400.0
+
+
+class NodeGrid:
+    """Nodes by the squares their bodies touch."""
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, int], dict[WorkflowNodeItem, None]] = {}
+        self._where: dict[WorkflowNodeItem, tuple[int, int, int, int]] = {}
+
+    @staticmethod
+    def _span(area: QRectF) -> tuple[int, int, int, int]:
+        return (
+            int(area.left() // _CELL),
+            int(area.top() // _CELL),
+            int(area.right() // _CELL),
+            int(area.bottom() // _CELL),
+        )
+
+    def place(self, node: WorkflowNodeItem) -> None:
+        """A node is new, has moved or has another size."""
+        span = self._span(node.scene_body())
+        if self._where.get(node) == span:
+            return
+        self.remove(node)
+        self._where[node] = span
+        left, top, right, bottom = span
+        for x in range(left, right + 1):
+            for y in range(top, bottom + 1):
+                self._cells.setdefault((x, y), {})[node] = None
+
+    def remove(self, node: WorkflowNodeItem) -> None:
+        """A node is gone."""
+        span = self._where.pop(node, None)
+        if span is None:
+            return
+        left, top, right, bottom = span
+        for x in range(left, right + 1):
+            for y in range(top, bottom + 1):
+                cell = self._cells[x, y]
+                del cell[node]
+                if not cell:
+                    del self._cells[x, y]
+
+    def touching(self, area: QRectF) -> Iterator[WorkflowNodeItem]:
+        """The nodes whose bodies touch a rectangle."""
+        left, top, right, bottom = self._span(area)
+        if (right - left + 1) * (bottom - top + 1) > len(self._where):
+            yield from (node for node in self._where if node.scene_body().intersects(area))
+            return
+        seen: set[WorkflowNodeItem] = set()
+        for x in range(left, right + 1):
+            for y in range(top, bottom + 1):
+                for node in self._cells.get((x, y), ()):
+                    if node not in seen:
+                        seen.add(node)
+                        if node.scene_body().intersects(area):
+                            yield node
