@@ -109,6 +109,7 @@ class Conductor:
         self._inbox: queue.SimpleQueue[_Report | _Call] = queue.SimpleQueue()
         self._pool = ThreadPool(workers, self.post)
         self._async = AsyncLoop(self.post)
+        self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
         self._recent: OrderedDict[str, LiveRun] = OrderedDict()
         self._subscribers: list[Subscriber] = []
@@ -159,6 +160,19 @@ class Conductor:
         if self._stopped.is_set():
             _fail(future, _closed())
         return future
+
+    def add_waiter(self, run_id: str, future: Future[RunSnapshot]) -> bool:
+        """Resolve the future when the run has ended; False where no such run is in memory."""
+        with self._ending_runs:
+            live = self._runs.get(run_id)
+            if live is not None and not self._stopped.is_set():
+                live.waiters.append(future)
+                return True
+            live = self._recent.get(run_id)
+        if live is None:
+            return False
+        _resolve(future, take_snapshot(live.state, live.about, self.last_seq))  # an ended run changes no more
+        return True
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Be told of committed entries, on the engine's thread."""
@@ -227,16 +241,6 @@ class Conductor:
         while len(self._recent) > _RECENT_RUNS:
             self._recent.popitem(last=False)
 
-    def add_waiter(self, run_id: str, future: Future[RunSnapshot]) -> bool:
-        """Resolve the future when the run has ended; False where no such run is in memory."""
-        if (live := self._runs.get(run_id)) is not None:
-            live.waiters.append(future)
-            return True
-        if (snapshot := self.find_snapshot(run_id)) is not None:
-            self._answers.append((future, snapshot))
-            return True
-        return False
-
     # The loop -------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -295,8 +299,7 @@ class Conductor:
                         self._stops.append(attempt)
                 case _ if isinstance(fact, _STATUS_EVENTS):
                     self._changed[run_id] = live
-        if live.state.status.is_final and run_id in self._runs:
-            del self._runs[run_id]
+        if events and live.state.status.is_final:
             self._ended.append(live)
 
     def _prepare(self, live: LiveRun, started: StepStarted) -> None:
@@ -374,7 +377,9 @@ class Conductor:
                     log.exception("a subscriber failed")
         ended, self._ended = self._ended, []
         for live in ended:
-            self.remember(live)
+            with self._ending_runs:
+                del self._runs[live.state.run_id]
+                self.remember(live)
             if live.waiters:
                 snapshot = take_snapshot(live.state, live.about, self.last_seq)
                 for future in live.waiters:

@@ -254,12 +254,11 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     if definition.retry is not None and wants_retry(definition.retry, event):
         _wait_for_retry(run, again, definition.retry, event, out)
     elif would_take(run, node, run.plan.error[node]):  # an error edge handles a failure only if it is taken
-        route(run, node, event, failed=True)
-    elif definition.on_error == "continue":
-        run.results[node] = definition.default_result
-        if definition.save_as is not None:
-            run.state[definition.save_as] = definition.default_result
-        route(run, node, event, failed=False)
+        if not _check_exits(run, node, event.at, out):
+            route(run, node, event, failed=True)
+    elif definition.on_error == "continue" and _take_default(run, node):
+        if not _check_exits(run, node, event.at, out):
+            route(run, node, event, failed=False)
     else:
         event.handled = False
         run.broken_off.append(again)
@@ -289,6 +288,18 @@ def _wake_step(run: RunState, event: StepDue) -> list[RunEvent]:
     return settle(run, event.at, out)
 
 
+def _take_default(run: RunState, node: int) -> bool:
+    """Go on with the node's default result; False where the reducer of its state key cannot take it in."""
+    definition = run.plan.graph.nodes[node]
+    if definition.save_as is not None:
+        try:
+            run.state.update(_combine(run, {definition.save_as: definition.default_result}))
+        except ResultError:
+            return False
+    run.results[node] = definition.default_result
+    return True
+
+
 def _combine(run: RunState, changes: dict[str, Any]) -> dict[str, Any]:
     reducers = run.plan.graph.reducers
     if not reducers or reducers.keys().isdisjoint(changes):
@@ -312,7 +323,9 @@ def _finish(
 
 
 def _check_exits(run: RunState, node: int, at: int, out: list[RunEvent]) -> bool:
-    """Rule 2.5: the run is completed as soon as an exit condition holds after a step."""
+    """Rule 2.5: the run is completed as soon as an exit condition holds after a step, unless it has failed before."""
+    if run.failure is not None:
+        return False
     for condition in run.plan.exits:
         try:
             holds = condition.holds(run.scope(node, run.results[node]))
