@@ -31,11 +31,12 @@ from wfe_desktop.messages import Messages
 from wfe_desktop.options import APP_DIR_NAME, StartOptions
 from wfe_desktop.samples import SAMPLES, install_samples, load_sample
 from wfe_desktop.settings import Settings
+from wfe_desktop.terminal import leave
 from wfe_desktop.theme import THEMES, apply_theme
 from wfe_desktop.workbench import Workbench
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-CLOSE_ENGINE_S = 5.0
+CLOSE_ENGINE_S = 3.0
 CLOSE_SERVER_S = 6.0
 COLLECT_EVERY_MS = 2_000
 COLLECT_AFTER_IDLE_S = 0.4
@@ -126,8 +127,12 @@ def run_window(options: StartOptions) -> int:
     app.setApplicationName(APP_DIR_NAME)
     app.setApplicationDisplayName("Agent Workflow Engine")
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop before all is closed
+    program = Program(app, options, Folders.of_user())
     with asyncio.Runner(loop_factory=lambda: qasync.QEventLoop(app)) as runner:
-        return runner.run(Program(app, options, Folders.of_user()).run())
+        status = runner.run(program.run())
+    if not program.engine_has_ended:
+        leave(status)
+    return status
 
 
 Closer = tuple[str, Callable[[], Awaitable[Any] | None], float]
@@ -143,6 +148,7 @@ class Program:
         self._was_signalled = False
         self._status = 0
         self._closers: list[Closer] = []
+        self.engine_has_ended = True
 
     async def run(self) -> int:
         """Build, serve until the user leaves or a signal comes, close."""
@@ -197,9 +203,13 @@ class Program:
         except DatabaseError as error:
             await self._refuse(bench, "The database cannot be opened", str(error))
             return
-        self._closers.append(
-            ("the engine", lambda: asyncio.to_thread(services.close, CLOSE_ENGINE_S), CLOSE_ENGINE_S + 2)
-        )
+        self.engine_has_ended = False
+
+        def close_engine() -> None:
+            self.engine_has_ended = services.close(CLOSE_ENGINE_S)
+
+        # Beside its deadline it gives threads that do not stop some seconds of grace.
+        self._closers.append(("the engine", lambda: asyncio.to_thread(close_engine), CLOSE_ENGINE_S + 5))
         bridge = EngineBridge()
         bench.attach(services, bridge)
         self._closers += [("the bridge", bridge.close, 1.0), ("the engine's news", bench.detach, 1.0)]

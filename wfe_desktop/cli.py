@@ -73,6 +73,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     validate = _add_command(commands, "validate", _validate, "list what is wrong with a workflow file")
     validate.add_argument("file", type=Path, metavar="FILE", help="a workflow file")
+    export = _add_command(commands, "export", _export, "draw a workflow file as a picture")
+    export.add_argument("file", type=Path, metavar="FILE", help="a workflow file")
+    export.add_argument("--svg", type=Path, metavar="PICTURE", help="write an SVG file")
+    export.add_argument("--png", type=Path, metavar="PICTURE", help="write a PNG file")
+    export.add_argument(
+        "--theme", choices=("dark", "light"), default="dark", help="its colours (default dark)"
+    )
     for name, command, purpose in (
         ("tools", _tools, "list the tools"),
         ("graphs", _graphs, "list the stored graphs"),
@@ -174,6 +181,18 @@ def _validate(parsed: argparse.Namespace, options: StartOptions) -> int:
     from wfe_desktop.listings import validate_file
 
     return validate_file(parsed.file, options)
+
+
+def _export(parsed: argparse.Namespace, options: StartOptions) -> int:
+    wanted = [(name, path) for name in ("svg", "png") if (path := getattr(parsed, name)) is not None]
+    if not wanted:
+        raise WorkflowError("Say what to write: --svg PICTURE or --png PICTURE.")
+    for name, path in wanted:
+        if path.suffix.lower() != f".{name}":
+            raise WorkflowError(f"--{name} {path}: the name must end in .{name}.")
+    from wfe_desktop.export_file import export_file
+
+    return export_file(parsed.file, [path for _, path in wanted], parsed.theme, options)
 
 
 def _tools(parsed: argparse.Namespace, options: StartOptions) -> int:

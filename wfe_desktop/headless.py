@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -17,7 +16,7 @@ from typing import Final
 from engine.execution.services import Services, open_services
 from wfe_desktop.options import StartOptions, with_own_workspace
 from wfe_desktop.server.app import start_server
-from wfe_desktop.terminal import notice, say
+from wfe_desktop.terminal import leave, notice, say
 
 CLOSE_TIMEOUT_S: Final = 3.0
 EXIT_INTERRUPTED: Final = 130
@@ -64,16 +63,6 @@ async def _serve(services: Services, options: StartOptions) -> bool:
     finally:
         remove_handlers()
     return ended
-
-
-def leave(status: int) -> None:
-    """Ends the process although a tool's thread does not stop: Python would wait for it for ever.
-
-    Everything that was recorded is on disk; the step runs again at the next start.
-    """
-    notice("A tool did not stop in time; its step runs again at the next start.")
-    sys.stdout.flush()
-    os._exit(status)
 
 
 def on_stop_signals(stop: Callable[[], None]) -> Callable[[], None]:

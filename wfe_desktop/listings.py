@@ -39,7 +39,7 @@ def validate_file(path: Path, options: StartOptions) -> int:
             complain(str(error))
         problems, failed = list(error.problems), True
     else:
-        problems = validate_graph(graph, _load_tools(options.to_config()).list_tools())
+        problems = validate_graph(graph, load_tools(options.to_config()).list_tools())
         failed = any(problem.is_error for problem in problems)
     for problem in problems:
         say(describe(problem))
@@ -63,7 +63,7 @@ def describe(problem: Problem) -> str:
 
 def list_tools(options: StartOptions, *, as_json: bool) -> int:
     """Prints the registered tools, those of ``--tools`` included."""
-    tools = _load_tools(options.to_config()).list_tools()
+    tools = load_tools(options.to_config()).list_tools()
     found = [tools[name] for name in sorted(tools)]
     if as_json:
         _print_models([ToolOut.of(tool) for tool in found])
@@ -117,7 +117,8 @@ def list_runs(options: StartOptions, *, limit: int, as_json: bool) -> int:
     return 0
 
 
-def _load_tools(config: AppConfig) -> ToolRegistry:
+def load_tools(config: AppConfig) -> ToolRegistry:
+    """The built-in tools and those of the configuration's folders; what could not be loaded is said on stderr."""
     registry = ToolRegistry()
     register_builtin_tools(registry, config.workspace)
     for folder in config.tools_dirs:

@@ -24,9 +24,9 @@ from engine.model.status import RunStatus
 from wfe_desktop.document.files import load_graph_file
 from wfe_desktop.options import StartOptions
 from wfe_desktop.server.jsonio import parse_json
-from wfe_desktop.terminal import complain, notice, print_json
+from wfe_desktop.terminal import complain, leave, notice, print_json
 
-CLOSE_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 3.0
 EXIT_STATUS: Final = {RunStatus.COMPLETED: 0, RunStatus.FAILED: 1, RunStatus.CANCELLED: 130}
 
 
@@ -38,9 +38,16 @@ def run_file(path: Path, inputs: Sequence[str], options: StartOptions) -> int:
     """
     graph = load_graph_file(path)
     initial_state = read_inputs(inputs)
-    with _services(options) as services:
-        _check(graph, services)
-        return _run(services, graph, initial_state)
+    with tempfile.TemporaryDirectory(prefix="wfe-") as folder:
+        services = _open_services(options, Path(folder))
+        try:
+            _check(graph, services)
+            status = _run(services, graph, initial_state)
+        finally:
+            ended = services.close(CLOSE_TIMEOUT_S)
+    if not ended:
+        leave(status)
+    return status
 
 
 def read_inputs(inputs: Sequence[str]) -> dict[str, Any]:
@@ -76,25 +83,22 @@ def _read_input(text: str) -> dict[str, Any]:
         raise ValueError(f"{error.message}; a text goes in quotes, such as '{key}=\"...\"'") from None
 
 
-@contextmanager
-def _services(options: StartOptions) -> Iterator[Services]:
+def _open_services(options: StartOptions, spare: Path) -> Services:
     """The engine on the database asked for. Where none was and the usual one is in use (the window is open),
-    a temporary one serves: the run works all the same, only that no history has it.
+    one in the folder ``spare`` serves: the run works all the same, only that no history has it.
     """
-    with tempfile.TemporaryDirectory(prefix="wfe-") as folder:
-        config = options.to_config()
-        try:
-            services = open_services(config)
-        except DatabaseInUse:
-            if options.database is not None or "WFE_DATABASE_URL" in os.environ:
-                raise
-            notice("The database is in use by another program: this run will not be in its history.")
-            url = f"sqlite:///{Path(folder) / 'workflows.db'}"
-            services = open_services(config.model_copy(update={"database_url": url}))
-        try:
-            yield services
-        finally:
-            services.close(CLOSE_TIMEOUT_S)
+    config = options.to_config()
+    try:
+        services = open_services(config)
+    except DatabaseInUse:
+        if options.database is not None or "WFE_DATABASE_URL" in os.environ:
+            raise
+        notice("The database is in use by another program: this run will not be in its history.")
+        config = config.model_copy(update={"database_url": f"sqlite:///{spare / 'workflows.db'}"})
+        services = open_services(config)
+    for failure in services.load_failures:
+        notice(str(failure))
+    return services
 
 
 def _check(graph: GraphDefinition, services: Services) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 
 def plain(text: str) -> str:
@@ -45,3 +46,13 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], empty: str) 
     widths = [max(len(row[column]) for row in [head, *shown]) for column in range(len(head))]
     for row in [head, *shown]:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process although a tool's thread does not stop: Python would wait for it for ever.
+
+    Everything that was recorded is on disk; the step runs again at the next start.
+    """
+    notice("A tool did not stop in time; its step runs again at the next start.")
+    sys.stdout.flush()
+    os._exit(status)

@@ -102,9 +102,8 @@ def _decide_edge(run: RunState, edge: int, *, taken: bool) -> None:
 
 
 def _resolve(run: RunState, edge: int, at: int, out: list[RunEvent], *, taken: bool) -> None:
-    """Rules 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
+    """Rule 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
     topology = run.plan.topology
-    run.edges[edge] = TAKEN if taken else SKIPPED
     if topology.is_back[edge]:
         return  # looked at when the pass is over
     node = topology.target[edge]
@@ -216,6 +215,9 @@ def settle(run: RunState, at: int, out: list[RunEvent]) -> list[RunEvent]:
     while not run.status.is_final:
         if run.todo:
             todo, run.todo = run.todo, []
+            # First all of them, so that a node that starts at the first is given the values of all.
+            for edge, taken in todo:
+                run.edges[edge] = TAKEN if taken else SKIPPED
             for edge, taken in todo:
                 _resolve(run, edge, at, out, taken=taken)
         elif run.idle_loops:

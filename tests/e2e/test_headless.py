@@ -273,6 +273,15 @@ def test_ctrl_c_cancels_a_run_and_ends_with_130(start, tmp_path, tools_dir, data
     assert any("cancelled" in line for line in program.err)
 
 
+def test_a_step_that_does_not_stop_does_not_keep_a_cancelled_run(start, tmp_path, tools_dir, database):
+    file = tmp_path / "hold.json"
+    nodes = [{"id": "held", "function_name": "hold", "parameters": {"folder": str(tmp_path)}}]
+    file.write_text(json.dumps({"name": "Hold", "nodes": nodes}))
+    program = start("run", file, "--tools", tools_dir, "--database", database, WFE_CANCEL_GRACE_S="0.1")
+    until((tmp_path / "held").exists)
+    assert program.stop(signal.SIGTERM) == 130
+
+
 def test_run_works_beside_a_running_program(start_headless, start, workflow, database):
     start_headless()
     program = start("run", workflow, "--input", "value=1", WFE_DATABASE_URL=f"sqlite:///{database}")
@@ -291,3 +300,14 @@ def test_the_installed_command_is_the_same_program(project_root, environment):
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert found.returncode == 0
     assert "--headless" in found.stdout
+
+
+def test_export_draws_a_workflow_without_a_display(start, project_root, tmp_path):
+    svg, png = tmp_path / "picture.svg", tmp_path / "picture.png"
+    workflow = project_root / "resources" / "workflows" / "math_processing.json"
+    program = start("export", workflow, "--svg", svg, "--png", png, "--theme", "light")
+    assert program.wait() == 0, program.err
+    assert "<svg" in svg.read_text()
+    assert png.read_bytes().startswith(b"\x89PNG")
+    for wrong in ([], ["--svg", tmp_path / "picture.png"]):
+        assert start("export", workflow, *wrong).wait() == 2

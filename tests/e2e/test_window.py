@@ -89,3 +89,14 @@ def test_a_taken_port_that_was_asked_for_ends_the_start(start_window, start, dis
     other = start("--port", port, DISPLAY=display)
     assert other.wait() == 1
     assert any(f"port {port} is taken" in line for line in other.err)
+
+
+def test_a_step_that_does_not_stop_does_not_keep_the_window(start_window, tmp_path):
+    program, address = start_window()
+    graph_id = create(address, ("held", "hold", {"folder": str(tmp_path)}))
+    ask(address, "/graph/run", {"graph_id": graph_id})
+    until((tmp_path / "held").exists)
+    began = time.monotonic()
+    assert program.stop() == 0
+    assert time.monotonic() - began < 12
+    assert "did not stop in time" in program.err[-1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -65,6 +65,7 @@ class CanvasWidget(QWidget):
         self._stage = Stage(theme or current_theme(), self)
         self._viewer = self._stage.viewer
         self._fitted = False
+        self._graph_area = QRectF()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self._viewer)
@@ -89,6 +90,7 @@ class CanvasWidget(QWidget):
         viewer.menu_requested.connect(self.context_menu_requested)
         viewer.picked.connect(self.selection_changed)
         viewer.zoom_changed.connect(self.zoom_changed)
+        viewer.view_changed.connect(self._place_minimap)
 
     # --- the graph
 
@@ -107,6 +109,7 @@ class CanvasWidget(QWidget):
         Nodes without a place in ``graph.ui`` are laid out. The first graph with nodes is fitted into the view.
         """
         self._stage.show(graph, catalog)
+        self._graph_area = self._stage.area()
         self._minimap.refresh_now()
         self._place_overlays()
         self._viewer.gestures.tell_selection()
@@ -273,13 +276,19 @@ class CanvasWidget(QWidget):
         self._hint.setVisible(is_empty)
         self._hint.adjustSize()
         self._hint.move((self.width() - self._hint.width()) // 2, (self.height() - self._hint.height()) // 2)
-        room = self.width() >= _MAP_LEAST_WIDTH and self.height() >= _MAP_LEAST_HEIGHT
-        self._minimap.setVisible(self._minimap_wanted and room and not is_empty)
-        self._minimap.move(
-            self.width() - self._minimap.width() - _MAP_MARGIN,
-            self.height() - self._minimap.height() - _MAP_MARGIN,
-        )
         self._hint.raise_()
+        self._place_minimap()
+
+    def _place_minimap(self) -> None:
+        """In the corner; away where it would cover a graph that is all in view and needs no map."""
+        box = QRect(QPoint(), self._minimap.size())
+        box.moveBottomRight(self.rect().bottomRight() - QPoint(_MAP_MARGIN, _MAP_MARGIN))
+        room = self.width() >= _MAP_LEAST_WIDTH and self.height() >= _MAP_LEAST_HEIGHT
+        wanted = self._minimap_wanted and room and bool(self._viewer.nodes)
+        if wanted and self._viewer.visible_rect().contains(self._graph_area):
+            wanted = not box.intersects(self._viewer.mapFromScene(self._graph_area).boundingRect())
+        self._minimap.setVisible(wanted)
+        self._minimap.move(box.topLeft())
         self._minimap.raise_()
 
     # --- pictures

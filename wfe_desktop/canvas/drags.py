@@ -158,7 +158,7 @@ class Cut:
         area = QRectF(line.p1(), line.p2()).normalized().adjusted(-2, -2, 2, 2)
         keys = []
         for pipe in self._viewer.pipes_in(area):
-            outline = pipe.shape()
+            outline = pipe.outline(4.0)
             if pipe.spec is not None and any(outline.contains(point) for point in points):
                 keys.append(pipe.spec.key)
         if keys:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MARGIN = 32.0
 _LARGEST_PX = 16_000
+_NO_GRID = 0
+"""NodeGraphQt's; None would stand for lines."""
 
 
 class ExportError(Exception):
@@ -81,7 +83,7 @@ def _render(viewer: WorkflowViewer, painter: QPainter, area: QRectF, *, vectors:
     background = viewer.scene().backgroundBrush()
     viewer.scene().setBackgroundBrush(scenery.style.canvas)
     grid = viewer.scene().grid_mode
-    viewer.scene().grid_mode = None
+    viewer.scene().grid_mode = _NO_GRID
     try:
         viewer.scene().render(painter, QRectF(0, 0, area.width(), area.height()), area)
     finally:

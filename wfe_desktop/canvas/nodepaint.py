@@ -41,7 +41,7 @@ def paint_node(painter: QPainter, item: WorkflowNodeItem, scale: float) -> None:
     faded = status is StepStatus.SKIPPED
     if faded:
         painter.setOpacity(0.6)
-    _paint_body(painter, item, style, status)
+    _paint_body(painter, item, style, status, scale)
     _paint_header(painter, item, scenery, scale)
     if scale >= PLAIN_SCALE:
         _paint_rows(painter, item, style)
@@ -79,25 +79,33 @@ def _paint_block(painter: QPainter, item: WorkflowNodeItem, style: Style) -> Non
     painter.drawRoundedRect(band, 6, 6)
 
 
-def _paint_body(painter: QPainter, item: WorkflowNodeItem, style: Style, status: StepStatus | None) -> None:
+def _paint_body(
+    painter: QPainter, item: WorkflowNodeItem, style: Style, status: StepStatus | None, scale: float
+) -> None:
     body, corner = item.body(), NODE.corner
-    painter.setPen(_NO_PEN)
-    painter.setBrush(style.shadow)
-    painter.drawRoundedRect(body.translated(0, 3).adjusted(-1, 0, 1, 1), corner + 1, corner + 1)
-    painter.setBrush(style.node)
-    painter.drawRoundedRect(body, corner, corner)
-    painter.setBrush(style.node_header)
-    painter.drawPath(item.anatomy.header)
-    painter.setBrush(_NO_BRUSH)
     if status is None or status is StepStatus.PENDING:
         pen = style.border_pen
     elif status in (StepStatus.SKIPPED, StepStatus.CANCELLED):
         pen = style.pen(style.theme.status_color(status), 1.4, dashed=True)
     else:
         pen = style.pen(style.theme.status_color(status), 1.8)
-    painter.setPen(pen)
-    painter.drawRoundedRect(body, corner, corner)
+    if scale < PLAIN_SCALE:  # rounded rectangles are what takes the time
+        painter.setPen(pen)
+        painter.setBrush(style.node_header)
+        painter.drawRoundedRect(body, corner, corner)
+    else:
+        painter.setPen(_NO_PEN)
+        painter.setBrush(style.shadow)
+        painter.drawRoundedRect(body.translated(0, 3).adjusted(-1, 0, 1, 1), corner + 1, corner + 1)
+        painter.setBrush(style.node)
+        painter.drawRoundedRect(body, corner, corner)
+        painter.setBrush(style.node_header)
+        painter.drawPath(item.anatomy.header)
+        painter.setBrush(_NO_BRUSH)
+        painter.setPen(pen)
+        painter.drawRoundedRect(body, corner, corner)
     if item.isSelected():
+        painter.setBrush(_NO_BRUSH)
         painter.setPen(style.accent_pen)
         painter.drawRoundedRect(body.adjusted(-3.5, -3.5, 3.5, 3.5), corner + 3.5, corner + 3.5)
 

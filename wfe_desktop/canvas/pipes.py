@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QBrush, QPainter, QPainterPath
+from PySide6.QtGui import QBrush, QPainter, QPainterPath, QPainterPathStroker
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QStyleOptionGraphicsItem, QWidget
 
 from engine.model.status import StepStatus
@@ -204,6 +204,12 @@ class WorkflowPipe(PipeItem):  # type: ignore[misc]
         self.setPath(path)
         if self.pill is not None:
             self.pill.setPos(self.find_middle())
+
+    def outline(self, width: float) -> QPainterPath:
+        """The line as a band. Qt's own ``shape`` takes the area that an open line spans for its inside."""
+        stroker = QPainterPathStroker()
+        stroker.setWidth(width)
+        return stroker.createStroke(self.path())
 
     def find_middle(self) -> QPointF:
         """Where its condition is written."""

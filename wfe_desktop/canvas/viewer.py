@@ -27,7 +27,6 @@ from PySide6.QtGui import (
     QNativeGestureEvent,
     QPainter,
     QPainterPath,
-    QPainterPathStroker,
     QPaintEvent,
     QPen,
     QPixmap,
@@ -54,7 +53,7 @@ _ROUTED_NODES = 400
 _OVERVIEW_NODES = 250
 """From so many nodes on, a far view is painted in one go, not item by item."""
 _OVERVIEW_ZOOM = 0.4
-_FIT_MARGIN = 48.0
+_FIT_MARGIN = 24.0
 _DOTS_APART = 18.0
 """Dots of the grid are never nearer than so many pixels."""
 
@@ -282,12 +281,9 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         return Hit()
 
     def _is_on(self, pipe: WorkflowPipe, area: QRectF, point: QPointF) -> bool:
-        path = pipe.path()
-        if not path.intersects(area):  # cheap, but takes the area an open line spans for its inside
+        if not pipe.path().intersects(area):  # cheap, but true for the whole area that an open line spans
             return False
-        stroker = QPainterPathStroker()
-        stroker.setWidth(max(10.0, 9.0 / self._zoom))
-        return bool(stroker.createStroke(path).contains(point))
+        return pipe.outline(max(10.0, 9.0 / self._zoom)).contains(point)
 
     def nodes_in(self, area: QRectF) -> Iterator[WorkflowNodeItem]:
         """The nodes whose bodies touch a rectangle of the scene."""

@@ -223,7 +223,9 @@ class TextArea(QPlainTextEdit):
     def _shown_lines(self) -> int:
         """Lines as they are broken; of a long text, only as many as matter."""
         block, lines = self.document().firstBlock(), 0
+        layout = self.document().documentLayout()
         while block.isValid() and lines < self._most:
+            layout.blockBoundingRect(block)  # breaks its lines, which else waits until it is seen
             lines += max(1, block.layout().lineCount())
             block = block.next()
         return lines

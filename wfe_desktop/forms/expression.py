@@ -115,6 +115,7 @@ class _CompletingLine(LineEdit):
         self.find_words: Callable[[], Sequence[str]] = list
         self._words: list[str] = []
         self._model: QStringListModel | None = None
+        self._is_inserting = False
         self.textEdited.connect(lambda: self._suggest(least=1))
 
     @cached_property
@@ -127,6 +128,10 @@ class _CompletingLine(LineEdit):
         completer.setFilterMode(Qt.MatchFlag.MatchStartsWith)
         completer.setMaxVisibleItems(_MAX_SHOWN)
         completer.activated[str].connect(self._insert)
+        popup = completer.popup()
+        assert popup is not None
+        popup.setProperty("popup", "true")
+        popup.setProperty("code", "true")
         return completer
 
     @property
@@ -164,6 +169,8 @@ class _CompletingLine(LineEdit):
     def _suggest(self, *, least: int) -> None:
         word = self._word()
         popup = self.popup
+        if self._is_inserting:
+            return
         if len(word) >= least:
             self._ask()
         self._completer.setCompletionPrefix(word)
@@ -172,9 +179,9 @@ class _CompletingLine(LineEdit):
         if len(word) < least or count == 0 or is_whole:
             popup.hide()
             return
-        place = self.cursorRect()
+        place = self.rect()
         place.setWidth(max(self.width(), popup.sizeHintForColumn(0) + 8 * SPACE))
-        place.moveLeft(0)
+        place.setHeight(self.height() + SPACE // 2)
         self._completer.complete(place)
 
     def _insert(self, chosen: str) -> None:
@@ -182,4 +189,6 @@ class _CompletingLine(LineEdit):
         start = caret - len(self._word())
         self.setText(self.text()[:start] + chosen + self.text()[caret:])
         self.setCursorPosition(start + len(chosen))
+        self._is_inserting = True  # what was just chosen is not offered again
         self.textEdited.emit(self.text())
+        self._is_inserting = False

@@ -140,8 +140,10 @@ class FieldSpec:
             return "null (default)"
         if self.default == "":
             return "empty (default)"
-        shown = self.format(self.default)
-        return f"{shown if len(shown) <= 60 else shown[:57] + '…'} (default)"
+        is_text = isinstance(self.default, str)
+        shown = self.default if is_text else json.dumps(self.default, ensure_ascii=False)
+        shown = " ".join(shown.split())
+        return f"{shown if len(shown) <= 40 else shown[:39] + '…'} (default)"
 
 
 def make_spec(port: InputPort) -> FieldSpec:

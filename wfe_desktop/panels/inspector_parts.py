@@ -82,7 +82,7 @@ class Header(QWidget):
         texts.setSpacing(0)
         texts.addWidget(self.title)
         texts.addWidget(self.subtitle)
-        self.subtitle.setContentsMargins(3, 0, 0, 0)  # below the title's text, which has a border around it
+        self.subtitle.setContentsMargins(5, 0, 0, 0)  # below the title's text, which has a border around it
         row.addWidget(self.tile, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(texts, 1)
         self.right = QHBoxLayout()

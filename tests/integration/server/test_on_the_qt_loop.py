@@ -1,0 +1,49 @@
+"""The server on Qt's event loop, as it runs beside the window (the other tests here run on asyncio's own)."""
+
+import asyncio
+
+import aiohttp
+
+from tests.integration.server.conftest import read_reply
+
+
+async def test_requests_and_events_work_on_the_loop_of_the_window(http, run):
+    async with http.ws_connect("/ws") as socket:
+        await socket.receive_json(timeout=5)
+        await socket.send_json({"action": "subscribe", "run_id": "*", "since": 0, "batch_ms": 5})
+        assert (await socket.receive_json(timeout=5))["event_type"] == "subscription_confirmed"
+        states = await asyncio.gather(*(run("add", "add") for _ in range(5)))
+        assert [state["current_state"]["data"] for state in states] == [{"total": 2}] * 5
+        events = []
+        while sum(event["event_type"] == "workflow_completed" for event in events) < 5:
+            events += await socket.receive_json(timeout=10)
+    seqs = [event["seq"] for event in events]
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_a_client_that_hangs_up_while_it_waits_is_let_go(http, make_graph, services, gate):
+    body = {"graph_id": await make_graph("gate"), "wait_s": 20}
+    waiting = asyncio.ensure_future(http.post("/graph/run", json=body))
+    async with asyncio.timeout(5):
+        while services.engine.running_steps == 0:  # noqa: ASYNC110 - there is nothing to wait for
+            await asyncio.sleep(0.01)
+    waiting.cancel()
+    gate.opened.set()
+    async with http.get("/health") as answer:
+        assert answer.status == 200
+
+
+async def test_hostile_bytes_are_answered_on_this_loop_too(server):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    assert (await read_reply(reader)).status == 421
+    writer.close()
+
+
+async def test_the_server_closes_in_order_on_this_loop(http, server):
+    async with http.ws_connect("/ws") as socket:
+        await socket.receive_json(timeout=5)
+        closing = asyncio.ensure_future(server.close())
+        message = await socket.receive(timeout=5)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        await closing
