@@ -1,4 +1,4 @@
-"""What a durable step costs: ``python benchmarks/steps.py [--rounds 5] [--synchronous normal full] [W1 W2 ...]``.
+"""What a durable step costs: ``python benchmarks/steps.py [--rounds 5] [--synchronous normal] [W1 W2 ...]``.
 
 Workloads (each step is x + 1, every step recorded):
   W1  200 runs of a chain of 10 steps, one after another
@@ -152,10 +152,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", default=["W1", "W2", "W3", "W4", "W5"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--synchronous", nargs="+", default=["normal", "full"])
+    parser.add_argument("--synchronous", choices=["normal", "full"], action="append")
     chosen = parser.parse_args()
     print(f"{'':4}{'synchronous':>12}{'us a step':>12}{'floor':>8}{'ratio':>8}{'spread':>16}")
-    for synchronous in chosen.synchronous:
+    for synchronous in chosen.synchronous or ["normal", "full"]:
         folder = Path(tempfile.mkdtemp())
         ours, wide = Ours(folder, synchronous, 8), None
         floor = Floor(folder, synchronous)

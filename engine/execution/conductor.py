@@ -37,12 +37,17 @@ from engine.model.events import (
     RunContinued,
     RunEvent,
     RunFailed,
+    RunPaused,
+    RunResumed,
+    RunRetried,
     RunStarted,
     RunSuspended,
     RunWaiting,
     StepCancelled,
     StepCompleted,
+    StepDue,
     StepFailed,
+    StepRetrying,
     StepsAbandoned,
     StepStarted,
 )
@@ -58,7 +63,18 @@ Subscriber = Callable[[Sequence[JournalEntry]], None]
 
 _MAX_BATCH = 1_000
 _RECENT_RUNS = 32
-_STATUS_EVENTS = (RunAccepted, RunStarted, RunWaiting, RunContinued, RunCompleted, RunFailed, RunCancelled)
+_STATUS_EVENTS = (
+    RunAccepted,
+    RunStarted,
+    RunWaiting,
+    RunContinued,
+    RunPaused,
+    RunResumed,
+    RunRetried,
+    RunCompleted,
+    RunFailed,
+    RunCancelled,
+)
 
 
 @dataclass(slots=True)
@@ -93,6 +109,7 @@ class Conductor:
         self._inbox: queue.SimpleQueue[_Report | _Call] = queue.SimpleQueue()
         self._pool = ThreadPool(workers, self.post)
         self._async = AsyncLoop(self.post)
+        self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
         self._recent: OrderedDict[str, LiveRun] = OrderedDict()
         self._subscribers: list[Subscriber] = []
@@ -144,6 +161,19 @@ class Conductor:
             _fail(future, _closed())
         return future
 
+    def add_waiter(self, run_id: str, future: Future[RunSnapshot]) -> bool:
+        """Resolve the future when the run has ended; False where no such run is in memory."""
+        with self._ending_runs:
+            live = self._runs.get(run_id)
+            if live is not None and not self._stopped.is_set():
+                live.waiters.append(future)
+                return True
+            live = self._recent.get(run_id)
+        if live is None:
+            return False
+        _resolve(future, take_snapshot(live.state, live.about, self.last_seq))  # an ended run changes no more
+        return True
+
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Be told of committed entries, on the engine's thread."""
         self._subscribers = [*self._subscribers, subscriber]
@@ -163,8 +193,8 @@ class Conductor:
         self._take_in(live, event)
         return live.state.run_id
 
-    def adopt(self, live: LiveRun, event: RunContinued | RunWaiting) -> bool:
-        """Take in a run from before a restart; whether it was not here already."""
+    def adopt(self, live: LiveRun, event: RunContinued | RunWaiting | RunRetried) -> bool:
+        """Take in a run that was read from the journal; whether it was not here already."""
         run_id = live.state.run_id
         known = self._runs.get(run_id)
         if self._draining or (known is not None and known.state.waiting_for is None):
@@ -172,9 +202,22 @@ class Conductor:
         if known is not None:
             live.waiters = known.waiters
         live.stored = True
+        self._recent.pop(run_id, None)
         self._runs[run_id] = live
+        waiting = list(live.state.waiting.items())
         self._take_in(live, event)
+        for node, step in waiting:
+            node_id = live.state.plan.topology.node_ids[node]
+            self._wake_later(run_id, node_id, step.visit, step.attempt, step.due)
         return True
+
+    def command(self, run_id: str, event: RunEvent) -> bool:
+        """Take in what somebody asks of a run; whether it changed anything."""
+        live = self._runs.get(run_id)
+        before = self._next_seq
+        if live is not None:
+            self._take_in(live, event)
+        return self._next_seq > before
 
     def cancel(self, run_id: str) -> bool:
         """Begin to cancel a run; whether there was anything to cancel."""
@@ -197,16 +240,6 @@ class Conductor:
         self._recent[live.state.run_id] = live
         while len(self._recent) > _RECENT_RUNS:
             self._recent.popitem(last=False)
-
-    def add_waiter(self, run_id: str, future: Future[RunSnapshot]) -> bool:
-        """Resolve the future when the run has ended; False where no such run is in memory."""
-        if (live := self._runs.get(run_id)) is not None:
-            live.waiters.append(future)
-            return True
-        if (snapshot := self.find_snapshot(run_id)) is not None:
-            self._answers.append((future, snapshot))
-            return True
-        return False
 
     # The loop -------------------------------------------------------------------------------------------------
 
@@ -259,13 +292,14 @@ class Conductor:
                     self._prepare(live, fact)
                 case StepCompleted() | StepFailed():
                     live.attempts.pop(fact.node, None)
+                case StepRetrying():
+                    self._wake_later(run_id, fact.node, fact.visit, fact.attempt, fact.due)
                 case StepCancelled():
                     if (attempt := live.attempts.pop(fact.node, None)) is not None:
                         self._stops.append(attempt)
                 case _ if isinstance(fact, _STATUS_EVENTS):
                     self._changed[run_id] = live
-        if live.state.status.is_final and run_id in self._runs:
-            del self._runs[run_id]
+        if events and live.state.status.is_final:
             self._ended.append(live)
 
     def _prepare(self, live: LiveRun, started: StepStarted) -> None:
@@ -343,7 +377,9 @@ class Conductor:
                     log.exception("a subscriber failed")
         ended, self._ended = self._ended, []
         for live in ended:
-            self.remember(live)
+            with self._ending_runs:
+                del self._runs[live.state.run_id]
+                self.remember(live)
             if live.waiters:
                 snapshot = take_snapshot(live.state, live.about, self.last_seq)
                 for future in live.waiters:
@@ -351,6 +387,10 @@ class Conductor:
         answers, self._answers = self._answers, []
         for future, value in answers:
             _resolve(future, value)
+
+    def _wake_later(self, run_id: str, node: str, visit: int, attempt: int, due: int) -> None:
+        wait_s = max(0.0, (due - now_us()) / 1e6)
+        self._call_later(wait_s, lambda: self.post(run_id, StepDue(now_us(), node, visit, attempt)))
 
     def _call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))

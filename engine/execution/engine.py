@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
@@ -22,8 +22,17 @@ from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.flow.values import to_json
-from engine.model.events import JournalEntry, RunAccepted, RunContinued, RunWaiting
-from engine.model.graph import GraphDefinition
+from engine.model.events import (
+    BreakpointsSet,
+    JournalEntry,
+    RunAccepted,
+    RunContinued,
+    RunPaused,
+    RunResumed,
+    RunRetried,
+    RunWaiting,
+    StepAllowed,
+)
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, to_datetime
 from engine.model.status import RunStatus
@@ -33,6 +42,7 @@ from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
 
 _PLANS = 64
+T = TypeVar("T")
 
 
 class ExecutionEngine:
@@ -58,7 +68,7 @@ class ExecutionEngine:
         self._conductor = Conductor(state_manager, self.config.workers, workspace, self.config.cancel_grace_s)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="engine-loader")
         self._lock = threading.Lock()
-        self._plans: dict[tuple[str, int], Plan] = {}
+        self._plans: dict[tuple[str, int], _Prepared] = {}
         self._recovering = threading.RLock()
         self._recovered = False
         self._closed = False
@@ -86,11 +96,52 @@ class ExecutionEngine:
 
     def request_cancel(self, run_id: str) -> Future[bool]:
         """As ``cancel_execution``, without waiting. The future fails with ``RunNotFound`` where there is no such run."""
+        return self._ask(run_id, lambda: self._conductor.cancel(run_id))
 
+    def pause(self, run_id: str) -> Future[bool]:
+        """Let a run start nothing new; running steps finish. The future says whether it was running."""
+        return self._ask(run_id, lambda: self._conductor.command(run_id, RunPaused(now_us())))
+
+    def resume(self, run_id: str) -> Future[bool]:
+        """Let a paused run go on. The future says whether it was paused."""
+        return self._ask(run_id, lambda: self._conductor.command(run_id, RunResumed(now_us())))
+
+    def step(self, run_id: str) -> Future[bool]:
+        """Let a paused run start one step more. The future says whether there was one to start."""
+        return self._ask(run_id, lambda: self._conductor.command(run_id, StepAllowed(now_us())))
+
+    def set_breakpoints(self, run_id: str, nodes: Sequence[str]) -> Future[bool]:
+        """Have a run pause before these nodes start, in place of those set before."""
+        return self._ask(
+            run_id, lambda: self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(nodes)))
+        )
+
+    def retry(self, run_id: str) -> Future[bool]:
+        """Let a failed run go on from where it failed. The future says whether it had failed.
+
+        It fails with ``ValidationError`` where a tool that the run needs is missing.
+        """
+
+        def load() -> Future[bool]:
+            self._ensure_recovered()
+            about = self.states.get_run(run_id)
+            if about.status is not RunStatus.FAILED or about.started_at is None:
+                return _done(value=False)
+            run = self._load_run(about)
+            catalog = self.tools.list_tools()
+            problems = check_runnable(run.plan.graph, catalog)
+            if problems:
+                raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
+            live = LiveRun(run, about, _bind_tools(run.plan, catalog))
+            return self._conductor.post_call(lambda: self._conductor.adopt(live, RunRetried(now_us())))
+
+        return self._in_loader(load)
+
+    def _ask(self, run_id: str, command: Callable[[], bool]) -> Future[bool]:
         def look_up() -> Future[bool]:
             self._ensure_recovered()
             self.states.get_run(run_id)
-            return self._conductor.post_call(lambda: self._conductor.cancel(run_id))
+            return self._conductor.post_call(command)
 
         return self._in_loader(look_up)
 
@@ -135,14 +186,8 @@ class ExecutionEngine:
     def when_finished(self, run_id: str) -> Future[RunSnapshot]:
         """A future of the run as it ended; its values are shared and must not be changed."""
         answer: Future[RunSnapshot] = Future()
-
-        def use(done: Future[bool]) -> None:
-            if (error := done.exception()) is not None:
-                answer.set_exception(error)
-            elif not done.result():
-                _chain(self._in_loader(lambda: self._find_ended(run_id, answer)), answer)
-
-        self._conductor.post_call(lambda: self._conductor.add_waiter(run_id, answer)).add_done_callback(use)
+        if not self._conductor.add_waiter(run_id, answer):
+            _chain(self._in_loader(lambda: self._find_ended(run_id, answer)), answer)
         return answer
 
     def get_execution_logs(
@@ -266,31 +311,32 @@ class ExecutionEngine:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
         version = self.graphs.get_summary(graph_id).version
-        graph = self.graphs.get_graph(graph_id, version)
-        plan = self._get_plan(graph_id, version, graph)
-        event = RunAccepted(now_us(), graph_id, version, graph.name, _check_state(initial_state))
+        prepared = self._prepare(graph_id, version)
         catalog = self.tools.list_tools()
-        for problem in check_runnable(graph, catalog):
+        event = RunAccepted(
+            now_us(), graph_id, version, prepared.plan.graph.name, _check_state(initial_state)
+        )
+        tools = _bind_tools(prepared.plan, catalog)
+        problem = prepared.find_problem(tools, catalog)
+        if problem is not None:
             event.refusal, event.refused_node = problem.message, problem.node_id
-            break
-        live = _make_live(_new_run_id(), plan, event, catalog)
+        live = _make_live(_new_run_id(), prepared.plan, event, tools)
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))
 
-    def _get_plan(self, graph_id: str, version: int, graph: GraphDefinition) -> Plan:
+    def _prepare(self, graph_id: str, version: int) -> _Prepared:
         with self._lock:
-            plan = self._plans.get((graph_id, version))
-        if plan is None:
-            plan = compile_plan(graph)
+            prepared = self._plans.get((graph_id, version))
+        if prepared is None:
+            prepared = _Prepared(compile_plan(self.graphs.get_graph(graph_id, version)))
             with self._lock:
                 while len(self._plans) >= _PLANS:
                     del self._plans[next(iter(self._plans))]
-                self._plans[graph_id, version] = plan
-        return plan
+                self._plans[graph_id, version] = prepared
+        return prepared
 
     def _load_run(self, about: RunSummary) -> RunState:
         """The run as the journal tells it."""
-        graph = self.graphs.get_graph(about.graph_id, about.graph_version)
-        plan = self._get_plan(about.graph_id, about.graph_version, graph)
+        plan = self._prepare(about.graph_id, about.graph_version).plan
         entries = self.states.read_events(0, about.run_id, limit=None)
         return fold(about.run_id, plan, (entry.event for entry in entries))
 
@@ -307,7 +353,7 @@ class ExecutionEngine:
         about = self.states.get_run(run_id)
         if about.status.is_final:
             return _done(self._load_snapshot(run_id))
-        if self._conductor.post_call(lambda: self._conductor.add_waiter(run_id, waiting)).result():
+        if self._conductor.add_waiter(run_id, waiting):
             return Future()  # the waiter answers
         about = self.states.get_run(run_id)
         if about.status.is_final:  # it ended in between
@@ -336,7 +382,22 @@ class ExecutionEngine:
         return self._conductor.post_call(lambda: self._conductor.adopt(live, event)).result() and not missing
 
 
-def _make_live(run_id: str, plan: Plan, event: RunAccepted, catalog: dict[str, Tool]) -> LiveRun:
+class _Prepared:
+    """A version's plan, and what was found when it was last held against the registered tools."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._checked: tuple[tuple[Tool | None, ...], Problem | None] | None = None
+
+    def find_problem(self, tools: tuple[Tool | None, ...], catalog: dict[str, Tool]) -> Problem | None:
+        """The first thing that keeps the graph from running with these tools."""
+        checked = self._checked
+        if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
+            checked = self._checked = (tools, next(iter(check_runnable(self.plan.graph, catalog)), None))
+        return checked[1]
+
+
+def _make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:
     about = RunSummary(
         run_id=run_id,
         graph_id=event.graph_id,
@@ -349,7 +410,7 @@ def _make_live(run_id: str, plan: Plan, event: RunAccepted, catalog: dict[str, T
         error_message=None,
         step_count=0,
     )
-    return LiveRun(RunState(run_id, plan), about, _bind_tools(plan, catalog))
+    return LiveRun(RunState(run_id, plan), about, tools)
 
 
 def _bind_tools(plan: Plan, catalog: dict[str, Tool]) -> tuple[Tool | None, ...]:
@@ -376,8 +437,8 @@ def _new_run_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:16]}"
 
 
-def _done(value: RunSnapshot) -> Future[RunSnapshot]:
-    future: Future[RunSnapshot] = Future()
+def _done(value: T) -> Future[T]:
+    future: Future[T] = Future()
     future.set_result(value)
     return future
 

@@ -13,30 +13,44 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.errors import ExpressionError, ResultError
-from engine.flow.plan import Plan, Route
-from engine.flow.run_state import SKIPPED, TAKEN, UNRESOLVED, Failure, RunningStep, RunState
+from engine.flow.plan import Plan
+from engine.flow.retries import delay_us, wants_retry
+from engine.flow.routing import (
+    begin,
+    end_run,
+    fail_run,
+    make_ready,
+    release_held,
+    route,
+    settle,
+    stop_running,
+    would_take,
+)
+from engine.flow.run_state import Failure, HeldStep, RunState, WaitingStep
 from engine.flow.state import reduce_value
-from engine.flow.topology import NO_LOOP
 from engine.model.events import (
     INPUTS,
     STOPPED,
+    BreakpointsSet,
     CancelRequested,
     RunAccepted,
-    RunCancelled,
     RunCompleted,
     RunContinued,
     RunEvent,
-    RunFailed,
+    RunPaused,
+    RunResumed,
+    RunRetried,
     RunStarted,
     RunSuspended,
     RunWaiting,
-    StepCancelled,
+    StepAllowed,
     StepCompleted,
+    StepDue,
     StepFailed,
+    StepRetrying,
     StepsAbandoned,
-    StepSkipped,
-    StepStarted,
 )
+from engine.model.graph import RetryPolicy
 from engine.model.status import RunStatus, StepStatus
 
 
@@ -45,29 +59,47 @@ def decide(run: RunState, happened: RunEvent) -> list[RunEvent]:
 
     An event that no longer applies (a late or repeated report, a cancel of a finished run) gives an empty list.
     """
-    if run.status.is_final:
+    if run.status.is_final and not isinstance(happened, RunRetried):
         return []
     match happened:
         case StepCompleted():
             return _complete_step(run, happened)
         case StepFailed():
             return _fail_step(run, happened)
+        case StepDue():
+            return _wake_step(run, happened)
+        case StepsAbandoned():
+            return _abandon(run, happened)
+        case _:
+            return _change_run(run, happened)
+
+
+def _change_run(run: RunState, happened: RunEvent) -> list[RunEvent]:
+    match happened:
         case RunAccepted():
             return _accept(run, happened)
         case CancelRequested():
             return _cancel(run, happened)
-        case StepsAbandoned():
-            return _abandon(run, happened)
+        case RunPaused():
+            return _pause(run, happened)
+        case RunResumed():
+            return _resume(run, happened)
+        case StepAllowed():
+            return _allow_step(run, happened)
+        case RunRetried():
+            return _retry(run, happened)
         case RunContinued():
             return _continue(run, happened)
+        case BreakpointsSet():
+            index = run.plan.topology.index
+            run.breakpoints = frozenset(index[node] for node in happened.nodes if node in index)
         case RunSuspended():
             run.suspended = True
-            return [happened]
         case RunWaiting():
             run.status, run.waiting_for = RunStatus.WAITING, happened.reason
-            return [happened]
         case _:
             raise AssertionError(f"{type(happened).__name__} is decided here, it cannot come from outside")
+    return [happened]
 
 
 def fold(run_id: str, plan: Plan, events: Iterable[RunEvent]) -> RunState:
@@ -92,8 +124,8 @@ def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
         run.status, run.started_at = RunStatus.RUNNING, event.at
         out.append(RunStarted(event.at))
         for node in run.plan.topology.entries:
-            _make_ready(run, node, event.at, out)
-    return _settle(run, event.at, out)
+            make_ready(run, node, event.at, out)
+    return settle(run, event.at, out)
 
 
 def _cancel(run: RunState, event: CancelRequested) -> list[RunEvent]:
@@ -101,47 +133,70 @@ def _cancel(run: RunState, event: CancelRequested) -> list[RunEvent]:
         return []
     run.cancelling = True
     run.held.clear()
-    return _settle(run, event.at, [event])
+    run.waiting.clear()
+    return settle(run, event.at, [event])
 
 
 def _abandon(run: RunState, event: StepsAbandoned) -> list[RunEvent]:
     if not run.cancelling:
         return []
     out: list[RunEvent] = [event]
-    _stop_running(run, event.at, out)
-    return _settle(run, event.at, out)
+    stop_running(run, event.at, out)
+    return settle(run, event.at, out)
 
 
 def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
     """After a restart: a step that had started and has no recorded end is tried again (section 6)."""
     out: list[RunEvent] = [event]
-    run.status, run.waiting_for, run.suspended = RunStatus.RUNNING, None, False
+    run.status = RunStatus.PAUSED if run.paused else RunStatus.RUNNING
+    run.waiting_for, run.suspended = None, False
     if run.cancelling:
-        _stop_running(run, event.at, out)
+        stop_running(run, event.at, out)
     for node, step in list(run.running.items()):
-        attempt = step.attempt + 1
-        run.running[node] = step._replace(attempt=attempt)
-        run.attempts[node], run.started[node] = attempt, event.at
-        out.append(StepStarted(event.at, run.plan.topology.node_ids[node], step.visit, attempt))
-    if not run.holding:
-        held, run.held = run.held, []
-        for node, wires in held:
-            _begin(run, node, wires, event.at, out)
-    return _settle(run, event.at, out)
+        again = HeldStep(node, step.wires, step.visit, step.attempt + 1)
+        begin(run, again, event.at, out, allowed=True)
+    release_held(run, event.at, out)
+    return settle(run, event.at, out)
 
 
-def _stop_running(run: RunState, at: int, out: list[RunEvent]) -> None:
-    for node, step in run.running.items():
-        run.step_status[node] = StepStatus.CANCELLED
-        out.append(StepCancelled(at, run.plan.topology.node_ids[node], step.visit, step.attempt))
-    run.running.clear()
+def _pause(run: RunState, event: RunPaused) -> list[RunEvent]:
+    if run.paused or run.holding:
+        return []
+    run.paused, run.status = True, RunStatus.PAUSED
+    return [event]
 
 
-def _end(
-    run: RunState, status: RunStatus, event: RunCompleted | RunFailed | RunCancelled, out: list[RunEvent]
-) -> None:
-    run.status, run.completed_at = status, event.at
-    out.append(event)
+def _resume(run: RunState, event: RunResumed) -> list[RunEvent]:
+    if not run.paused:
+        return []
+    out: list[RunEvent] = [event]
+    run.paused, run.status = False, RunStatus.RUNNING
+    release_held(run, event.at, out)
+    return settle(run, event.at, out)
+
+
+def _allow_step(run: RunState, event: StepAllowed) -> list[RunEvent]:
+    if not run.paused or not run.held or run.failure is not None:
+        return []
+    out: list[RunEvent] = [event]
+    begin(run, run.held.pop(0), event.at, out, allowed=True)
+    return settle(run, event.at, out)
+
+
+def _retry(run: RunState, event: RunRetried) -> list[RunEvent]:
+    """A failed run goes on: what failed is tried again, edges that could not be evaluated are, what was held starts."""
+    if run.status is not RunStatus.FAILED or run.started_at is None:
+        return []
+    out: list[RunEvent] = [event]
+    run.status, run.failure, run.completed_at, run.paused = RunStatus.RUNNING, None, None, False
+    again, run.broken_off = run.broken_off, []
+    unrouted, run.unrouted = run.unrouted, []
+    for step in again:
+        begin(run, step, event.at, out)
+    for node, failed in unrouted:
+        route(run, node, None, failed=failed)
+    release_held(run, event.at, out)
+    return settle(run, event.at, out)
 
 
 # Steps --------------------------------------------------------------------------------------------------------
@@ -177,33 +232,60 @@ def _complete_step(run: RunState, event: StepCompleted) -> list[RunEvent]:
         run.state.pop(key, None)
     out: list[RunEvent] = [event]
     if not run.cancelling and not _check_exits(run, node, event.at, out):
-        _route(run, node, run.plan.success[node], run.plan.error[node], event)
-    return _settle(run, event.at, out)
+        route(run, node, event, failed=False)
+    return settle(run, event.at, out)
 
 
 def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
-    """Error edges first, then ``on_error``, else the run fails (section 4). An error edge handles only if taken."""
+    """First the node's retries, then error edges, then ``on_error``, else the run fails (section 4)."""
     node = _find_running(run, event)
     if node is None:
         return []
-    definition, plan = run.plan.graph.nodes[node], run.plan
+    step = run.running[node]
+    definition = run.plan.graph.nodes[node]
     stopped = run.cancelling and event.error_type == STOPPED
     status = StepStatus.CANCELLED if stopped else StepStatus.FAILED
     _finish(run, node, status, None, event.error, event.duration_us)
     out: list[RunEvent] = [event]
     if run.cancelling:
-        return _settle(run, event.at, out)
-    if _would_take(run, node, plan.error[node]):
-        event.handled = True
+        return settle(run, event.at, out)
+    again = HeldStep(node, step.wires, step.visit, step.attempt + 1)
+    event.handled = True
+    if definition.retry is not None and wants_retry(definition.retry, event):
+        _wait_for_retry(run, again, definition.retry, event, out)
+    elif would_take(run, node, run.plan.error[node]):  # an error edge handles a failure only if it is taken
         if not _check_exits(run, node, event.at, out):
-            _route(run, node, plan.error[node], plan.success[node], event)
+            route(run, node, event, failed=True)
     elif definition.on_error == "continue" and _take_default(run, node):
-        event.handled = True
         if not _check_exits(run, node, event.at, out):
-            _route(run, node, plan.success[node], plan.error[node], event)
+            route(run, node, event, failed=False)
     else:
-        _fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
-    return _settle(run, event.at, out)
+        event.handled = False
+        run.broken_off.append(again)
+        fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
+    return settle(run, event.at, out)
+
+
+def _wait_for_retry(
+    run: RunState, again: HeldStep, policy: RetryPolicy, event: StepFailed, out: list[RunEvent]
+) -> None:
+    node, wires, visit, attempt = again
+    key = f"{run.run_id}/{event.node}/{visit}/{attempt}"
+    due = event.at + delay_us(policy, event.attempt, key)
+    run.waiting[node] = WaitingStep(visit, attempt, wires, due)
+    run.step_status[node] = StepStatus.WAITING
+    out.append(StepRetrying(event.at, event.node, visit, attempt, due))
+
+
+def _wake_step(run: RunState, event: StepDue) -> list[RunEvent]:
+    node = run.plan.topology.index[event.node]
+    step = run.waiting.get(node)
+    if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
+        return []
+    del run.waiting[node]
+    out: list[RunEvent] = [event]
+    begin(run, HeldStep(node, step.wires, step.visit, step.attempt), event.at, out)
+    return settle(run, event.at, out)
 
 
 def _take_default(run: RunState, node: int) -> bool:
@@ -248,225 +330,11 @@ def _check_exits(run: RunState, node: int, at: int, out: list[RunEvent]) -> bool
         try:
             holds = condition.holds(run.scope(node, run.results[node]))
         except ExpressionError as error:
-            _fail_run(run, f"The exit condition {condition.text!r} could not be evaluated: {error}", None)
+            fail_run(run, f"The exit condition {condition.text!r} could not be evaluated: {error}", None)
+            run.unrouted.append((node, False))
             return True
         if holds:
-            run.held.clear()
-            _stop_running(run, at, out)
-            _end(run, RunStatus.COMPLETED, RunCompleted(at, condition.text), out)
+            stop_running(run, at, out)
+            end_run(run, RunStatus.COMPLETED, RunCompleted(at, condition.text), out)
             return True
     return False
-
-
-def _fail_run(run: RunState, message: str, node: str | None) -> None:
-    """Nothing new starts; running steps finish and are recorded. The first failure is the run's."""
-    if run.failure is None:
-        run.failure = Failure(message, node)
-
-
-# Edges --------------------------------------------------------------------------------------------------------
-
-
-def _choose(run: RunState, node: int, route: Route) -> tuple[list[int], list[int]]:
-    """The route's edges that hold and those that do not, as of now."""
-    if not route.conditional:
-        return [*route.always, *route.otherwise], []
-    scope = run.scope(node, run.results[node])
-    held = {edge: condition.holds(scope) for edge, condition in route.conditional}
-    otherwise = not any(held.values())
-    taken = [*route.always, *(edge for edge, holds in held.items() if holds)]
-    skipped = [edge for edge, holds in held.items() if not holds]
-    (taken if otherwise else skipped).extend(route.otherwise)
-    return taken, skipped
-
-
-def _would_take(run: RunState, node: int, route: Route) -> bool:
-    """Whether any edge holds; a condition that fails counts, so that the failure is reported where it is taken."""
-    try:
-        return bool(_choose(run, node, route)[0])
-    except ExpressionError:
-        return True
-
-
-def _route(run: RunState, node: int, route: Route, other: Route, event: StepCompleted | StepFailed) -> None:
-    """Rule 2.2: every edge that holds is taken, the others (those of the ``other`` kind too) are skipped.
-
-    A condition that cannot be evaluated fails the run there, with no edge resolved.
-    """
-    try:
-        taken, skipped = _choose(run, node, route)
-    except ExpressionError as error:
-        _fail_run(run, f'After step "{event.node}": {error.message}', event.node)
-        return
-    skipped += other.edges
-    event.taken, event.skipped = tuple(taken), tuple(skipped)
-    for edge in taken:
-        _decide_edge(run, edge, taken=True)
-    _skip_edges(run, skipped)
-    _leave(run, node)
-
-
-def _skip_edges(run: RunState, edges: Iterable[int]) -> None:
-    for edge in edges:
-        _decide_edge(run, edge, taken=False)
-
-
-def _decide_edge(run: RunState, edge: int, *, taken: bool) -> None:
-    """Rule 2.3: an edge that leaves a loop stands as decided until the loop ends; any other is resolved at once."""
-    run.decided[edge] = TAKEN if taken else SKIPPED
-    if run.plan.topology.leaves[edge] == NO_LOOP:
-        run.todo.append((edge, taken))
-
-
-def _resolve(run: RunState, edge: int, at: int, out: list[RunEvent], *, taken: bool) -> None:
-    """Rule 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
-    topology = run.plan.topology
-    if topology.is_back[edge]:
-        return  # looked at when the pass is over
-    node = topology.target[edge]
-    run.unresolved[node] -= 1
-    run.arrived[node] += taken
-    if run.fired[node]:
-        return
-    needed = run.plan.joins[node]
-    if needed and run.arrived[node] >= needed:
-        _make_ready(run, node, at, out)
-    elif not run.unresolved[node]:
-        if run.arrived[node] and not needed:
-            _make_ready(run, node, at, out)
-        else:
-            _skip(run, node, at, out)
-
-
-def _skip(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
-    run.fired[node] = True
-    run.step_status[node] = StepStatus.SKIPPED
-    out.append(StepSkipped(at, run.plan.topology.node_ids[node]))
-    if (loop := run.plan.heads[node]) != NO_LOOP:
-        run.open_loops[loop] = True  # its edges out are resolved when it ends, which is at once
-        run.idle_loops.add(loop)
-    _skip_edges(run, run.plan.topology.outgoing[node])
-
-
-def _make_ready(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
-    run.fired[node] = True
-    if (loop := run.plan.heads[node]) != NO_LOOP:
-        run.open_loops[loop] = True
-        run.passes[loop] = 1
-    _start(run, node, _find_wires(run, node), at, out)
-
-
-def _find_wires(run: RunState, node: int) -> tuple[int, ...]:
-    edges = run.edges
-    return tuple(edge for edge in run.plan.topology.wires[node] if edges[edge] == TAKEN)
-
-
-def _start(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[RunEvent]) -> None:
-    _enter(run, node)
-    _begin(run, node, wires, at, out)
-
-
-def _begin(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[RunEvent]) -> None:
-    graph = run.plan.graph
-    if len(run.path) >= graph.max_steps and not run.holding:
-        _fail_run(run, _explain_max_steps(run, node), run.plan.topology.node_ids[node])
-    if run.holding:
-        run.held.append((node, wires))
-        return
-    run.visits[node] += 1
-    run.attempts[node] = 1
-    run.started[node] = at
-    run.step_status[node] = StepStatus.RUNNING
-    run.running[node] = RunningStep(run.visits[node], 1, wires)
-    run.path.append(node)
-    out.append(StepStarted(at, run.plan.topology.node_ids[node], run.visits[node], 1))
-
-
-def _explain_max_steps(run: RunState, node: int) -> str:
-    topology = run.plan.topology
-    message = f"The run reached its limit of {run.plan.graph.max_steps:,} steps (max_steps)"
-    if (loop := topology.loop_of[node]) != NO_LOOP:
-        message += f" in {topology.describe_loop(topology.loops[loop])}"
-    return f"{message}."
-
-
-# Loops --------------------------------------------------------------------------------------------------------
-
-
-def _enter(run: RunState, node: int) -> None:
-    """Count the node as active in its loops; an inner loop counts once in the loop around it."""
-    loop = run.plan.topology.loop_of[node]
-    while loop != NO_LOOP:
-        run.busy[loop] += 1
-        if run.busy[loop] > 1:
-            return
-        loop = run.plan.topology.loops[loop].parent
-
-
-def _leave(run: RunState, node: int) -> None:
-    loop = run.plan.topology.loop_of[node]
-    while loop != NO_LOOP:
-        run.busy[loop] -= 1
-        if run.busy[loop]:
-            return
-        run.idle_loops.add(loop)
-        loop = run.plan.topology.loops[loop].parent
-
-
-def _settle(run: RunState, at: int, out: list[RunEvent]) -> list[RunEvent]:
-    """Resolve edges and end passes until nothing follows any more; then see whether the run is over."""
-    while not run.status.is_final:
-        if run.todo:
-            todo, run.todo = run.todo, []
-            # First all of them, so that a node that starts at the first is given the values of all.
-            for edge, taken in todo:
-                run.edges[edge] = TAKEN if taken else SKIPPED
-            for edge, taken in todo:
-                _resolve(run, edge, at, out, taken=taken)
-        elif run.idle_loops:
-            # Innermost first: the end of an inner loop can bring the loop around it to life again.
-            loop = max(run.idle_loops, key=lambda index: (run.plan.topology.loops[index].depth, index))
-            run.idle_loops.discard(loop)
-            if run.open_loops[loop] and not run.busy[loop]:
-                _end_pass(run, loop, at, out)
-        else:
-            break
-    if not run.running and not run.status.is_final:
-        _end_if_over(run, at, out)
-    return out
-
-
-def _end_pass(run: RunState, index: int, at: int, out: list[RunEvent]) -> None:
-    """Rule 2.3: a taken back edge starts the next pass; without one the loop ends and its edges out are resolved."""
-    topology = run.plan.topology
-    loop = topology.loops[index]
-    if all(run.edges[edge] != TAKEN for edge in loop.back_edges):
-        run.open_loops[index] = False
-        run.todo.extend((edge, run.decided[edge] == TAKEN) for edge in loop.exits)
-        return
-    limit = run.plan.graph.max_iterations
-    wires = _find_wires(run, loop.header)
-    if run.passes[index] >= limit and not run.holding:
-        message = f"{topology.describe_loop(loop)} reached its limit of {limit:,} passes (max_iterations)."
-        _fail_run(run, message[0].upper() + message[1:], topology.node_ids[loop.header])
-    run.passes[index] += 1
-    for edge in loop.edges:
-        run.edges[edge] = run.decided[edge] = UNRESOLVED
-    for node in loop.body[1:]:
-        run.fired[node] = False
-        run.unresolved[node] = topology.incoming[node]
-        run.arrived[node] = 0
-        run.step_status[node] = StepStatus.PENDING
-    for inner in loop.inner:
-        run.open_loops[inner] = False
-    _start(run, loop.header, wires, at, out)
-
-
-def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
-    """Rule 2.5: nothing is running; if nothing is ready either, or nothing may start, the run is over."""
-    if run.cancelling:
-        _end(run, RunStatus.CANCELLED, RunCancelled(at), out)
-    elif run.failure is not None:
-        _end(run, RunStatus.FAILED, RunFailed(at, run.failure.message, run.failure.node), out)
-    elif not run.held and not run.suspended:
-        _end(run, RunStatus.COMPLETED, RunCompleted(at), out)

@@ -7,6 +7,7 @@ from typing import Any
 from engine.flow.values import copy_json
 from engine.model.events import (
     STOPPED,
+    BreakpointsSet,
     CancelRequested,
     JournalEntry,
     RunAccepted,
@@ -15,12 +16,18 @@ from engine.model.events import (
     RunContinued,
     RunEvent,
     RunFailed,
+    RunPaused,
+    RunResumed,
+    RunRetried,
     RunStarted,
     RunSuspended,
     RunWaiting,
+    StepAllowed,
     StepCancelled,
     StepCompleted,
+    StepDue,
     StepFailed,
+    StepRetrying,
     StepsAbandoned,
     StepSkipped,
     StepStarted,
@@ -60,23 +67,56 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
         case RunWaiting():
             data = {"status": "waiting", "reason": event.reason}
             return "execution_status_update", None, f"Run waits: {event.reason}", data
-        case RunContinued():
-            return "workflow_resumed", None, "Run goes on after a restart", {"status": "running"}
-        case RunSuspended():
-            return "log", None, "The program closes; the run goes on at the next start", {"level": "info"}
-        case CancelRequested():
-            return "log", None, "Cancel requested", {"level": "info"}
-        case StepsAbandoned():
-            return "log", None, "Steps that did not stop in time were abandoned", {"level": "warning"}
+        case RunPaused():
+            where = f" before {event.node}" if event.node else ""
+            return (
+                "workflow_paused",
+                None,
+                f"Run paused{where}",
+                {"status": "paused", "breakpoint": event.node},
+            )
+        case RunResumed() | RunRetried() | RunContinued():
+            return "workflow_resumed", None, _RESUMED[type(event)], {"status": "running"}
+        case CancelRequested() | StepsAbandoned() | StepAllowed() | BreakpointsSet() | RunSuspended():
+            return _describe_note(event)
         case _:
             return _describe_step(event)
 
 
+_RESUMED: dict[type, str] = {
+    RunResumed: "Run resumed",
+    RunRetried: "Run goes on from where it failed",
+    RunContinued: "Run goes on after a restart",
+}
+
+
+def _describe_note(
+    event: CancelRequested | StepsAbandoned | StepAllowed | BreakpointsSet | RunSuspended,
+) -> tuple[str, str | None, str, dict[str, Any]]:
+    match event:
+        case CancelRequested():
+            return "log", None, "Cancel requested", {"level": "info"}
+        case StepsAbandoned():
+            return "log", None, "Steps that did not stop in time were abandoned", {"level": "warning"}
+        case StepAllowed():
+            return "log", None, "One step allowed", {"level": "info"}
+        case BreakpointsSet():
+            places = ", ".join(event.nodes) or "none"
+            return "log", None, f"Breakpoints: {places}", {"level": "info", "breakpoints": list(event.nodes)}
+        case RunSuspended():
+            return "log", None, "The program closes; the run goes on at the next start", {"level": "info"}
+
+
 def _describe_step(
-    event: StepStarted | StepCompleted | StepFailed | StepSkipped | StepCancelled,
+    event: StepStarted | StepCompleted | StepFailed | StepRetrying | StepDue | StepSkipped | StepCancelled,
 ) -> tuple[str, str | None, str, dict[str, Any]]:
     data: dict[str, Any] = {}
     match event:
+        case StepRetrying():
+            kind, message = "retrying", f"{event.node} is tried again in {(event.due - event.at) / 1e6:.3g} s"
+            data["due_at"] = to_datetime(event.due).isoformat()
+        case StepDue():
+            kind, message = "waiting", f"{event.node} is due"
         case StepSkipped():
             kind, message = "skipped", f"{event.node} skipped"
         case StepStarted():

@@ -25,6 +25,24 @@ class RunningStep(NamedTuple):
     wires: tuple[int, ...]
 
 
+class HeldStep(NamedTuple):
+    """A step that may not start now. ``visit`` is 0 for a new one; else it is the next ``attempt`` of that visit."""
+
+    node: int
+    wires: tuple[int, ...]
+    visit: int = 0
+    attempt: int = 1
+
+
+class WaitingStep(NamedTuple):
+    """A step that waits for its next attempt, which is due at ``due``."""
+
+    visit: int
+    attempt: int
+    wires: tuple[int, ...]
+    due: int
+
+
 class Failure(NamedTuple):
     """Why the run will end as failed once its running steps have finished."""
 
@@ -41,6 +59,8 @@ class RunState:
         "accepted_at",
         "arrived",
         "attempts",
+        "breakpoints",
+        "broken_off",
         "busy",
         "cancelling",
         "completed_at",
@@ -56,6 +76,7 @@ class RunState:
         "open_loops",
         "passes",
         "path",
+        "paused",
         "plan",
         "results",
         "run_id",
@@ -69,7 +90,9 @@ class RunState:
         "suspended",
         "todo",
         "unresolved",
+        "unrouted",
         "visits",
+        "waiting",
         "waiting_for",
     )
 
@@ -87,6 +110,8 @@ class RunState:
         self.waiting_for: str | None = None
         self.cancelling = False
         self.suspended = False
+        self.paused = False
+        self.breakpoints: frozenset[int] = frozenset()
 
         self.step_status = [StepStatus.PENDING] * nodes
         self.visits = [0] * nodes
@@ -99,7 +124,12 @@ class RunState:
         self.steps_finished = 0
         self.path: list[int] = []
         self.running: dict[int, RunningStep] = {}
-        self.held: list[tuple[int, tuple[int, ...]]] = []
+        self.waiting: dict[int, WaitingStep] = {}
+        self.held: list[HeldStep] = []
+        self.broken_off: list[HeldStep] = []  # what a retry of the run begins again
+        self.unrouted: list[
+            tuple[int, bool]
+        ] = []  # steps whose edges could not be evaluated; whether they failed
 
         self.edges = bytearray(edges)
         self.decided = bytearray(edges)
@@ -116,7 +146,7 @@ class RunState:
     @property
     def holding(self) -> bool:
         """Whether nothing new may start."""
-        return self.failure is not None or self.cancelling or self.suspended
+        return self.failure is not None or self.cancelling or self.suspended or self.paused
 
     def scope(self, node: int, result: Any = UNSET) -> Scope:
         """What an expression at ``node`` sees now; ``result`` is that of the step just done, where there is one."""

@@ -76,6 +76,27 @@ class StepFailed:
 
 
 @dataclass(slots=True)
+class StepRetrying:
+    """The step waits for its next ``attempt``, which is due at ``due`` (microseconds since 1970 UTC)."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    due: int
+
+
+@dataclass(slots=True)
+class StepDue:
+    """The time of a waiting step has come."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+
+
+@dataclass(slots=True)
 class StepSkipped:
     at: int
     node: str
@@ -132,6 +153,41 @@ class RunWaiting:
 
 
 @dataclass(slots=True)
+class RunPaused:
+    """Nothing new starts until the run is resumed; ``node`` is the breakpoint it came to, where it was one."""
+
+    at: int
+    node: str | None = None
+
+
+@dataclass(slots=True)
+class RunResumed:
+    at: int
+
+
+@dataclass(slots=True)
+class StepAllowed:
+    """A paused run may start one step."""
+
+    at: int
+
+
+@dataclass(slots=True)
+class BreakpointsSet:
+    """The run pauses before these nodes start; they take the place of those set before."""
+
+    at: int
+    nodes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class RunRetried:
+    """A failed run goes on from where it failed."""
+
+    at: int
+
+
+@dataclass(slots=True)
 class RunSuspended:
     """The program is closing: nothing new starts, and the run goes on at the next start."""
 
@@ -151,6 +207,8 @@ RunEvent: TypeAlias = (
     | StepStarted
     | StepCompleted
     | StepFailed
+    | StepRetrying
+    | StepDue
     | StepSkipped
     | StepCancelled
     | CancelRequested
@@ -159,6 +217,11 @@ RunEvent: TypeAlias = (
     | RunFailed
     | RunCancelled
     | RunWaiting
+    | RunPaused
+    | RunResumed
+    | StepAllowed
+    | BreakpointsSet
+    | RunRetried
     | RunSuspended
     | RunContinued
 )
@@ -171,13 +234,21 @@ INPUTS = (
     RunAccepted,
     StepCompleted,
     StepFailed,
+    StepDue,
     CancelRequested,
     StepsAbandoned,
+    RunPaused,
+    RunResumed,
+    StepAllowed,
+    BreakpointsSet,
+    RunRetried,
     RunWaiting,
     RunSuspended,
     RunContinued,
 )
-"""The events that come from outside; every other one follows from these by ``decide``."""
+"""The events that come from outside; every other one follows from these by ``decide``.
+
+A ``RunPaused`` at a breakpoint follows as well; fed in again it changes nothing."""
 
 
 class JournalEntry(NamedTuple):

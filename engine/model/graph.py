@@ -25,6 +25,19 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class RetryPolicy(_Value):
+    """How a failed step is tried again. Waiting for the next attempt holds no thread and survives a restart."""
+
+    max_attempts: int = Field(
+        default=3, ge=1, le=1_000, description="Attempts of one step, the first included."
+    )
+    delay_s: float = Field(default=1.0, ge=0, le=86_400, description="Before the second attempt.")
+    backoff: float = Field(default=2.0, ge=1, le=100, description="Each further delay is this much longer.")
+    max_delay_s: float = Field(default=300.0, ge=0, le=86_400)
+    jitter: float = Field(default=0.1, ge=0, le=1, description="The share of a delay that varies at random.")
+    on: tuple[Name, ...] = Field(default=(), description="Names of exceptions; left out: any failure.")
+
+
 class NodeDefinition(_Value):
     """A tool placed in a graph."""
 
@@ -42,6 +55,7 @@ class NodeDefinition(_Value):
     on_error: Literal["fail", "continue"] = Field(
         default="fail", description="What a failure without error edges does: end the run, or go on."
     )
+    retry: RetryPolicy | None = Field(default=None, description="Left out: a failed step is not tried again.")
     default_result: Any = Field(
         default=None, description='The result after a failure with on_error "continue".'
     )

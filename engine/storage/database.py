@@ -51,6 +51,9 @@ class Database:
         self.url = make_url(url)
         self.path = _find_path(self.url)
         self.read_only = read_only
+        self.graph_changes = (
+            0  # counted by whoever changes graphs, so that others know what they remember is old
+        )
         self._turn = threading.RLock()
         self._lock_file: BinaryIO | None = None
         self._prepared: dict[Any, tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]] = {}
@@ -130,6 +133,11 @@ class Database:
         else:
             with self._reading.connect() as connection:
                 yield connection
+
+    @property
+    def is_ours_alone(self) -> bool:
+        """Whether no other program can change it while it is open."""
+        return self._lock_file is not None
 
     def close(self) -> None:
         """Close all connections and give up the lock. May be called again."""

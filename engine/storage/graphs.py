@@ -41,6 +41,8 @@ class GraphManager:
         self.database = database if isinstance(database, Database) else open_database(database)
         self._lock = threading.Lock()
         self._versions: dict[tuple[str, int], GraphDefinition] = {}
+        self._summaries: dict[str, GraphSummary] = {}
+        self._summaries_as_of = -1
         self._subscribers: list[Callable[[GraphChanged], None]] = []
 
     def create_graph(self, graph: GraphDefinition) -> str:
@@ -132,11 +134,25 @@ class GraphManager:
         Raises:
             GraphNotFound: there is no such graph.
         """
+        changes = self.database.graph_changes
+        with self._lock:
+            if changes != self._summaries_as_of:
+                self._summaries, self._summaries_as_of = {}, changes
+            known = self._summaries.get(graph_id)
+        if known is not None:
+            return known
         with self.database.read() as connection:
             row = connection.execute(sa.select(graphs).where(_is(graph_id))).one_or_none()
         if row is None:
             raise _not_found(graph_id)
-        return _to_summary(row)
+        summary = _to_summary(row)
+        with self._lock:
+            if (
+                self.database.is_ours_alone
+                and changes == self._summaries_as_of == self.database.graph_changes
+            ):
+                self._summaries[graph_id] = summary
+        return summary
 
     def list_graphs(self) -> list[GraphSummary]:
         """All graphs, the latest changed first."""
@@ -158,6 +174,7 @@ class GraphManager:
 
     def _tell(self, change: GraphChanged) -> None:
         with self._lock:
+            self.database.graph_changes += 1
             subscribers = tuple(self._subscribers)
         for subscriber in subscribers:
             subscriber(change)

@@ -1,0 +1,269 @@
+"""What follows along the edges: which are taken, who becomes ready or is skipped, when a pass of a loop is over.
+
+Called by ``decide``; the numbers of rules are those of docs/runs.md. Costs are those of the edges that are touched.
+"""
+
+from __future__ import annotations
+
+from engine.errors import ExpressionError
+from engine.flow.plan import Route
+from engine.flow.run_state import SKIPPED, TAKEN, UNRESOLVED, Failure, HeldStep, RunningStep, RunState
+from engine.flow.topology import NO_LOOP
+from engine.model.events import (
+    RunCancelled,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    RunPaused,
+    StepCancelled,
+    StepCompleted,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+)
+from engine.model.status import RunStatus, StepStatus
+
+
+def stop_running(run: RunState, at: int, out: list[RunEvent]) -> None:
+    for node, step in run.running.items():
+        run.step_status[node] = StepStatus.CANCELLED
+        out.append(StepCancelled(at, run.plan.topology.node_ids[node], step.visit, step.attempt))
+    run.running.clear()
+    run.waiting.clear()
+    run.held.clear()
+
+
+def end_run(
+    run: RunState, status: RunStatus, event: RunCompleted | RunFailed | RunCancelled, out: list[RunEvent]
+) -> None:
+    run.status, run.completed_at = status, event.at
+    out.append(event)
+
+
+def fail_run(run: RunState, message: str, node: str | None) -> None:
+    """Nothing new starts; running steps finish and are recorded. The first failure is the run's."""
+    if run.failure is None:
+        run.failure = Failure(message, node)
+
+
+# Edges --------------------------------------------------------------------------------------------------------
+
+
+def _choose(run: RunState, node: int, route: Route) -> tuple[list[int], list[int]]:
+    """The route's edges that hold and those that do not, as of now."""
+    if not route.conditional:
+        return [*route.always, *route.otherwise], []
+    scope = run.scope(node, run.results[node])
+    held = {edge: condition.holds(scope) for edge, condition in route.conditional}
+    otherwise = not any(held.values())
+    taken = [*route.always, *(edge for edge, holds in held.items() if holds)]
+    skipped = [edge for edge, holds in held.items() if not holds]
+    (taken if otherwise else skipped).extend(route.otherwise)
+    return taken, skipped
+
+
+def would_take(run: RunState, node: int, route: Route) -> bool:
+    """Whether any edge holds; a condition that fails counts, so that the failure is reported where it is taken."""
+    try:
+        return bool(_choose(run, node, route)[0])
+    except ExpressionError:
+        return True
+
+
+def route(run: RunState, node: int, event: StepCompleted | StepFailed | None, *, failed: bool) -> None:
+    """Rule 2.2: every edge of the route that holds is taken, the others (those of the other kind too) are skipped.
+
+    A condition that cannot be evaluated fails the run there, with no edge resolved.
+    """
+    kinds = run.plan.error[node], run.plan.success[node]
+    chosen, other = kinds if failed else kinds[::-1]
+    try:
+        taken, skipped = _choose(run, node, chosen)
+    except ExpressionError as error:
+        name = run.plan.topology.node_ids[node]
+        fail_run(run, f'After step "{name}": {error.message}', name)
+        run.unrouted.append((node, failed))
+        return
+    skipped += other.edges
+    if event is not None:
+        event.taken, event.skipped = tuple(taken), tuple(skipped)
+    for edge in taken:
+        _decide_edge(run, edge, taken=True)
+    for edge in skipped:
+        _decide_edge(run, edge, taken=False)
+    _leave(run, node)
+
+
+def _decide_edge(run: RunState, edge: int, *, taken: bool) -> None:
+    """Rule 2.3: an edge that leaves a loop stands as decided until the loop ends; any other is resolved at once."""
+    run.decided[edge] = TAKEN if taken else SKIPPED
+    if run.plan.topology.leaves[edge] == NO_LOOP:
+        run.todo.append((edge, taken))
+
+
+def _resolve(run: RunState, edge: int, at: int, out: list[RunEvent], *, taken: bool) -> None:
+    """Rule 2.1: a node is ready, or skipped, when enough of its incoming edges are resolved."""
+    topology = run.plan.topology
+    if topology.is_back[edge]:
+        return  # looked at when the pass is over
+    node = topology.target[edge]
+    run.unresolved[node] -= 1
+    run.arrived[node] += taken
+    if run.fired[node]:
+        return
+    needed = run.plan.joins[node]
+    if needed and run.arrived[node] >= needed:
+        make_ready(run, node, at, out)
+    elif not run.unresolved[node]:
+        if run.arrived[node] and not needed:
+            make_ready(run, node, at, out)
+        else:
+            _skip(run, node, at, out)
+
+
+def _skip(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
+    run.fired[node] = True
+    run.step_status[node] = StepStatus.SKIPPED
+    out.append(StepSkipped(at, run.plan.topology.node_ids[node]))
+    if (loop := run.plan.heads[node]) != NO_LOOP:
+        run.open_loops[loop] = True  # its edges out are resolved when it ends, which is at once
+        run.idle_loops.add(loop)
+    for edge in run.plan.topology.outgoing[node]:
+        _decide_edge(run, edge, taken=False)
+
+
+def make_ready(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
+    run.fired[node] = True
+    if (loop := run.plan.heads[node]) != NO_LOOP:
+        run.open_loops[loop] = True
+        run.passes[loop] = 1
+    _start(run, node, _find_wires(run, node), at, out)
+
+
+def _find_wires(run: RunState, node: int) -> tuple[int, ...]:
+    edges = run.edges
+    return tuple(edge for edge in run.plan.topology.wires[node] if edges[edge] == TAKEN)
+
+
+def _start(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[RunEvent]) -> None:
+    _enter(run, node)
+    if node in run.breakpoints and not run.holding:
+        run.paused, run.status = True, RunStatus.PAUSED
+        out.append(RunPaused(at, run.plan.topology.node_ids[node]))
+    begin(run, HeldStep(node, wires), at, out)
+
+
+def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowed: bool = False) -> None:
+    """Start a step, or its next attempt; or hold it, where nothing may start (``allowed``: this one may)."""
+    node, wires, visit, attempt = step
+    graph = run.plan.graph
+    if not visit and len(run.path) >= graph.max_steps and not run.holding:
+        fail_run(run, _explain_max_steps(run, node), run.plan.topology.node_ids[node])
+    if run.holding and not allowed:
+        run.held.append(step)
+        return
+    if not visit:
+        visit = run.visits[node] = run.visits[node] + 1
+        run.path.append(node)
+    run.attempts[node] = attempt
+    run.started[node] = at
+    run.step_status[node] = StepStatus.RUNNING
+    run.running[node] = RunningStep(visit, attempt, wires)
+    out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt))
+
+
+def release_held(run: RunState, at: int, out: list[RunEvent]) -> None:
+    """Start what was held, if anything may start now."""
+    held, run.held = run.held, []
+    for step in held:
+        begin(run, step, at, out)
+
+
+def _explain_max_steps(run: RunState, node: int) -> str:
+    topology = run.plan.topology
+    message = f"The run reached its limit of {run.plan.graph.max_steps:,} steps (max_steps)"
+    if (loop := topology.loop_of[node]) != NO_LOOP:
+        message += f" in {topology.describe_loop(topology.loops[loop])}"
+    return f"{message}."
+
+
+# Loops --------------------------------------------------------------------------------------------------------
+
+
+def _enter(run: RunState, node: int) -> None:
+    """Count the node as active in its loops; an inner loop counts once in the loop around it."""
+    loop = run.plan.topology.loop_of[node]
+    while loop != NO_LOOP:
+        run.busy[loop] += 1
+        if run.busy[loop] > 1:
+            return
+        loop = run.plan.topology.loops[loop].parent
+
+
+def _leave(run: RunState, node: int) -> None:
+    loop = run.plan.topology.loop_of[node]
+    while loop != NO_LOOP:
+        run.busy[loop] -= 1
+        if run.busy[loop]:
+            return
+        run.idle_loops.add(loop)
+        loop = run.plan.topology.loops[loop].parent
+
+
+def settle(run: RunState, at: int, out: list[RunEvent]) -> list[RunEvent]:
+    """Resolve edges and end passes until nothing follows any more; then see whether the run is over."""
+    while not run.status.is_final:
+        if run.todo:
+            todo, run.todo = run.todo, []
+            # First all of them, so that a node that starts at the first is given the values of all.
+            for edge, taken in todo:
+                run.edges[edge] = TAKEN if taken else SKIPPED
+            for edge, taken in todo:
+                _resolve(run, edge, at, out, taken=taken)
+        elif run.idle_loops:
+            # Innermost first: the end of an inner loop can bring the loop around it to life again.
+            loop = max(run.idle_loops, key=lambda index: (run.plan.topology.loops[index].depth, index))
+            run.idle_loops.discard(loop)
+            if run.open_loops[loop] and not run.busy[loop]:
+                _end_pass(run, loop, at, out)
+        else:
+            break
+    if not run.running and not run.status.is_final:
+        _end_if_over(run, at, out)
+    return out
+
+
+def _end_pass(run: RunState, index: int, at: int, out: list[RunEvent]) -> None:
+    """Rule 2.3: a taken back edge starts the next pass; without one the loop ends and its edges out are resolved."""
+    topology = run.plan.topology
+    loop = topology.loops[index]
+    if all(run.edges[edge] != TAKEN for edge in loop.back_edges):
+        run.open_loops[index] = False
+        run.todo.extend((edge, run.decided[edge] == TAKEN) for edge in loop.exits)
+        return
+    limit = run.plan.graph.max_iterations
+    wires = _find_wires(run, loop.header)
+    if run.passes[index] >= limit and not run.holding:
+        message = f"{topology.describe_loop(loop)} reached its limit of {limit:,} passes (max_iterations)."
+        fail_run(run, message[0].upper() + message[1:], topology.node_ids[loop.header])
+    run.passes[index] += 1
+    for edge in loop.edges:
+        run.edges[edge] = run.decided[edge] = UNRESOLVED
+    for node in loop.body[1:]:
+        run.fired[node] = False
+        run.unresolved[node] = topology.incoming[node]
+        run.arrived[node] = 0
+        run.step_status[node] = StepStatus.PENDING
+    for inner in loop.inner:
+        run.open_loops[inner] = False
+    _start(run, loop.header, wires, at, out)
+
+
+def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
+    """Rule 2.5: nothing is running; if nothing is ready either, or nothing may start, the run is over."""
+    if run.cancelling:
+        end_run(run, RunStatus.CANCELLED, RunCancelled(at), out)
+    elif run.failure is not None:
+        end_run(run, RunStatus.FAILED, RunFailed(at, run.failure.message, run.failure.node), out)
+    elif not run.held and not run.waiting and not run.suspended:
+        end_run(run, RunStatus.COMPLETED, RunCompleted(at), out)
