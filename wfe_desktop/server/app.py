@@ -80,11 +80,9 @@ async def _answer_errors(request: web.Request, handler: Next) -> web.StreamRespo
     """Every error in the one form; nobody is told more about a fault of ours than its number."""
     try:
         return await handler(request)
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
-        if request.task.done() or request.transport is None:
-            raise
+    except ConnectionError:
+        raise  # the client is gone; aiohttp ends the connection quietly
+    except Exception as error:  # noqa: BLE001 - to_http_error logs what nobody expected
         return to_http_error(error).to_response()
 
 

@@ -19,26 +19,25 @@ _JSON_TYPES: Final = frozenset({"application/json"})
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
-async def read_json(request: web.Request, *, deadline_s: float = BODY_DEADLINE_S) -> Any:
-    """The request's body as JSON.
+async def read_json_body(request: web.Request, *, deadline_s: float = BODY_DEADLINE_S) -> bytes:
+    """The request's body, which is declared to be JSON; nobody has looked into it yet.
 
     Raises:
         HttpError: 408 it came too slowly, 413 too large, 415 not declared as JSON.
-        ValidationError: it is not JSON as this program takes it.
     """
     content_types = request.headers.getall(hdrs.CONTENT_TYPE, [])
     if len(content_types) != 1 or request.content_type not in _JSON_TYPES:
         raise HttpError(415, "send the body as application/json", closes=True)
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
         raise HttpError(415, "send the body as UTF-8", closes=True)
-    return parse_json(await read_body(request, deadline_s=deadline_s))
+    return await read_body(request, deadline_s=deadline_s)
 
 
 async def check_no_body(request: web.Request) -> None:
     """Refuses a body where none is taken; an empty JSON object passes, some clients always send one.
 
     Raises:
-        HttpError: 413 or 415, as for read_json; ValidationError: there is something in it.
+        HttpError: 413 or 415, as for read_json_body; ValidationError: there is something in it.
     """
     if request.body_exists and (not request.can_read_body or request.content_type in _JSON_TYPES):
         body = await read_body(request)

@@ -106,9 +106,9 @@ async def list_graphs(call: Call[NoQuery]) -> Answer:
 )
 async def read_stored_graph(call: Call[GraphQuery]) -> Answer:
     graphs, graph_id, version = call.server.services.graphs, call.path("graph_id"), call.query.version
-    graph = await call.server.database.run(graphs.get_graph, graph_id, version)
     if version is None:
         version = (await call.server.database.run(graphs.get_summary, graph_id)).version
+    graph = await call.server.database.run(graphs.get_graph, graph_id, version)
     return Answer(graph, headers={"ETag": f'"{version}"'})
 
 

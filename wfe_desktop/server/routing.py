@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import pydantic
 from aiohttp import web
 
-from wfe_desktop.server.bodies import check_model, check_no_body, check_no_query, read_json, read_query
+from wfe_desktop.server.bodies import check_model, check_no_body, check_no_query, read_json_body, read_query
 from wfe_desktop.server.context import ServerContext
+from wfe_desktop.server.jsonio import parse_json
+
+SMALL_BODY_BYTES: Final = 32 * 1024
 
 Body = TypeVar("Body", bound=pydantic.BaseModel)
 Query = TypeVar("Query", bound=pydantic.BaseModel)
@@ -130,7 +133,11 @@ class RouteTable:
         def add(handle: WithBody[NoQuery, Made]) -> WithBody[NoQuery, Made]:
             async def handler(server: ServerContext, request: web.Request) -> web.StreamResponse:
                 checked = _query(request, NoQuery)
-                made = make(await read_json(request))
+                content = await read_json_body(request)
+                if len(content) <= SMALL_BODY_BYTES:
+                    made = make(parse_json(content))
+                else:  # too long for the loop of a window
+                    made = await server.database.run(lambda: make(parse_json(content)))
                 return writer.write(await handle(Call(server, request, checked), made))
 
             self.routes.append(Route(method, path, summary, handler, answers, body, NoQuery, errors))

@@ -73,9 +73,10 @@ async def _finished(server: ServerContext, run_id: str, wait_s: float) -> RunSna
         await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         closing.cancel()
-    if end.done():
+        if not end.done():
+            end.cancel()
+    if not end.cancelled():
         return end.result()
-    end.cancel()
     if server.closing.is_set():
         raise ServiceUnavailable(f"the server is closing; run {run_id} goes on at its next start")
     return await settled(engine.request_status(run_id))

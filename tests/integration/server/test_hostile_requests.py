@@ -8,7 +8,7 @@ import pytest
 
 from engine.config import AppConfig
 from tests.integration.server.conftest import read_reply
-from wfe_desktop.server import bodies
+from wfe_desktop.server import app, bodies
 from wfe_desktop.server.app import start_server
 from wfe_desktop.server.security import StartRefused, check_binding
 
@@ -223,7 +223,7 @@ async def test_a_chunked_body_is_cut_off_at_the_limit(server, monkeypatch):
 
 
 async def test_a_body_that_does_not_come_is_waited_for_only_so_long(server, send_raw, monkeypatch):
-    monkeypatch.setattr(bodies.read_json, "__kwdefaults__", {"deadline_s": 0.1})
+    monkeypatch.setattr(bodies.read_json_body, "__kwdefaults__", {"deadline_s": 0.1})
     head = request(
         server, "Content-Type: application/json", "Content-Length: 50", method="POST", path="/graph/create"
     )
@@ -298,6 +298,22 @@ async def test_several_requests_on_one_connection_are_answered_in_order(server):
     replies = [await read_reply(reader) for _ in range(3)]
     assert [reply.status for reply in replies] == [200, 200, 404]
     writer.close()
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /health HTTP/1.1\r\nHost: x", b"GET /hea"])
+async def test_a_connection_that_never_asks_is_closed(services, monkeypatch, start):
+    monkeypatch.setattr(app, "KEEPALIVE_S", 0.2)
+    server = await start_server(services, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(start)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await server.close()
+
+
+def test_an_idle_connection_is_kept_for_thirty_seconds():
+    assert app.KEEPALIVE_S == 30
 
 
 # -------------------------------------------------------------------------------------------------------- token

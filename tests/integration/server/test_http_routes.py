@@ -1,11 +1,15 @@
 import asyncio
+import io
 import json
 import logging
+import threading
 
 import aiohttp
 import pytest
 
 from tests.integration.server.conftest import chain
+from wfe_desktop.server import routing
+from wfe_desktop.server.jsonio import parse_json
 
 pytestmark = pytest.mark.plain_loop
 
@@ -121,6 +125,22 @@ async def test_a_stored_graph_can_be_put_back_as_it_was_read(http, make_graph):
         assert answer.status == 200
     async with http.get(f"/graph/{graph_id}") as answer:
         assert await answer.json() == graph
+
+
+@pytest.mark.parametrize(("size", "on_the_loop"), [(10, True), (5_000, False)])
+async def test_a_large_body_is_not_read_on_the_loop(http, monkeypatch, size, on_the_loop):
+    threads = []
+
+    def parse(content):
+        threads.append(threading.current_thread())
+        return parse_json(content)
+
+    monkeypatch.setattr(routing, "parse_json", parse)
+    nodes = [{"id": f"n{index}", "function_name": "add", "description": "x" * 400} for index in range(size)]
+    body = io.BytesIO(json.dumps({"name": "Large", "nodes": nodes}).encode())
+    async with http.post("/graph/create", data=body, headers={"Content-Type": "application/json"}) as answer:
+        assert answer.status == 201
+    assert (threads == [threading.current_thread()]) is on_the_loop
 
 
 # --------------------------------------------------------------------------------------------------------- runs
