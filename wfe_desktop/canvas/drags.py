@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QLineF, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainterPath
+from PySide6.QtGui import QColor, QMouseEvent, QPainterPath, QPen
 from PySide6.QtWidgets import QApplication, QGraphicsLineItem, QGraphicsPathItem, QGraphicsRectItem
 
 from engine.model.graph import EdgeDefinition
@@ -112,11 +112,12 @@ class Band:
             fill = QColor(style.accent)
             fill.setAlphaF(0.12)
             self._item = QGraphicsRectItem()
-            pen = style.pen(style.theme.accent, 1.0)
+            pen = QPen(style.accent, 1.2)
+            pen.setCosmetic(True)
             self._item.setPen(pen)
             self._item.setBrush(fill)
             self._item.setZValue(20)
-            self._viewer.scene().addItem(self._item)
+            self._viewer.hold(self._item)
         area = QRectF(self._origin, self._viewer.mapToScene(at)).normalized()
         self._item.setRect(area)
         self._viewer.gestures.choose(
@@ -127,12 +128,12 @@ class Band:
         if self._item is None:
             self._viewer.gestures.choose(self._before, self._edges_before)
         else:
-            self._viewer.scene().removeItem(self._item)
+            self._viewer.let_go()
             self._viewer.gestures.tell_selection()
 
     def cancel(self) -> None:
         if self._item is not None:
-            self._viewer.scene().removeItem(self._item)
+            self._viewer.let_go()
         self._viewer.gestures.choose(self._before, self._edges_before)
 
 
@@ -144,9 +145,11 @@ class Cut:
         self._origin = viewer.mapToScene(at)
         style = viewer.scenery.style
         self._item = QGraphicsLineItem()
-        self._item.setPen(style.pen(style.theme.status["failed"], 1.6, dashed=True))
+        pen = QPen(style.error, 1.6, Qt.PenStyle.DashLine)
+        pen.setCosmetic(True)
+        self._item.setPen(pen)
         self._item.setZValue(20)
-        viewer.scene().addItem(self._item)
+        viewer.hold(self._item)
 
     def move(self, event: QMouseEvent) -> None:
         self._item.setLine(QLineF(self._origin, self._viewer.mapToScene(event.position().toPoint())))
@@ -165,8 +168,7 @@ class Cut:
             self._viewer.disconnect_requested.emit(keys)
 
     def cancel(self) -> None:
-        if self._item.scene() is not None:
-            self._viewer.scene().removeItem(self._item)
+        self._viewer.let_go()
 
 
 class Wire:
@@ -188,7 +190,7 @@ class Wire:
         )
         self._line.setPen(style.pen(color, NODE.flow_width))
         self._line.setZValue(15)
-        viewer.scene().addItem(self._line)
+        viewer.hold(self._line)
         viewer.scenery.drag = WireDrag(source)
         viewer.viewport().update()
 
@@ -279,8 +281,7 @@ class Wire:
             )
 
     def cancel(self) -> None:
-        if self._line.scene() is not None:
-            self._viewer.scene().removeItem(self._line)
+        self._viewer.let_go()
         self._viewer.scenery.drag = None
         self._viewer.scenery.hovered = None
         self._viewer.gestures.bubble.hide()

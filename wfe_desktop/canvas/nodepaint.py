@@ -137,7 +137,8 @@ def _paint_header(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery, s
     x = pad + 2 + tile + 8.0
     painter.setPen(style.text)
     painter.setFont(style.title.font)
-    painter.drawText(QPointF(x, 13.5 + style.title.middle), item.anatomy.title)
+    line = 13.5 if scale >= PLAIN_SCALE else NODE.header / 2
+    painter.drawText(QPointF(x, line + style.title.middle), item.anatomy.title)
     if scale < PLAIN_SCALE:
         return
     painter.setPen(style.second if spec.is_known else style.failed_text)
@@ -248,11 +249,12 @@ def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> N
             y = item.anatomy.height - NODE.progress - 2.5
         track = QRectF(NODE.padding + 2, y, width - 2 * NODE.padding - 4, NODE.progress)
         painter.setPen(_NO_PEN)
-        painter.setBrush(style.progress_track)
+        painter.setBrush(style.progress_track if run.progress is not None else style.progress_unknown)
         painter.drawRoundedRect(track, 1.5, 1.5)
-        done = 0.36 if run.progress is None else min(1.0, max(0.0, run.progress))
-        painter.setBrush(style.status(StepStatus.RUNNING))
-        painter.drawRoundedRect(QRectF(track.x(), y, track.width() * done, NODE.progress), 1.5, 1.5)
+        if run.progress is not None:
+            done = min(1.0, max(0.0, run.progress))
+            painter.setBrush(style.status(StepStatus.RUNNING))
+            painter.drawRoundedRect(QRectF(track.x(), y, track.width() * done, NODE.progress), 1.5, 1.5)
 
 
 def _paint_pill(painter: QPainter, scenery: Scenery, text: str, width: float) -> None:

@@ -77,6 +77,7 @@ class Style:
         self.shadow = QColor(theme.shadow)
         self.shadow.setAlpha(46 if theme.is_dark else 16)
         self.progress_track = mixed(theme.status["running"], theme.node, 0.18)
+        self.progress_unknown = mixed(theme.status["running"], theme.node, 0.6)
         self.block = mixed(theme.flow_edge, theme.canvas, 0.42)
         """A node nothing is known of, seen from far."""
         self.far_edge = mixed(theme.flow_edge, theme.canvas, 0.5)

@@ -35,7 +35,14 @@ from PySide6.QtGui import (
     QUndoStack,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QToolTip
+from PySide6.QtWidgets import (
+    QFrame,
+    QGraphicsItem,
+    QGraphicsScene,
+    QGraphicsView,
+    QStyleOptionGraphicsItem,
+    QToolTip,
+)
 
 from engine.model.graph import EdgeDefinition
 from wfe_desktop.canvas.gestures import Gestures, Hit
@@ -79,6 +86,7 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         self.scenery = scenery
         scenery.router = self
         self.routing = True
+        self.loose: QGraphicsItem | None = None
         self.nodes: dict[str, WorkflowNodeItem] = {}
         self.grid = scenery.grid
         self.overview = Overview(scenery)
@@ -295,6 +303,17 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             if isinstance(item, WorkflowPipe):
                 yield item
 
+    def hold(self, item: QGraphicsItem) -> None:
+        """Show what a gesture draws above all: a rubber band, a loose wire."""
+        self.loose = item
+        self.scene().addItem(item)
+
+    def let_go(self) -> None:
+        """Take it away again."""
+        if self.loose is not None:
+            self.scene().removeItem(self.loose)
+            self.loose = None
+
     # --- ways for edges
 
     def free_lane(self, left: float, right: float, y: float) -> float:
@@ -361,6 +380,10 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             return
         painter = QPainter(self.viewport())
         self.overview.paint(painter, self, event.rect())
+        if self.loose is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setWorldTransform(self.viewportTransform())
+            self.loose.paint(painter, QStyleOptionGraphicsItem(), self.viewport())
         painter.end()
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
@@ -429,9 +452,9 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         self.gestures.key_released(event)
 
-    def focusNextPrevChild(self, _forward: bool) -> bool:  # noqa: N802  (Qt's name)
-        """Tab opens the search here; the window's other keys lead out."""
-        return False
+    def focusNextPrevChild(self, forward: bool) -> bool:  # noqa: N802  (Qt's name)
+        """Tab opens the search here; Shift+Tab leads out."""
+        return False if forward else bool(QGraphicsView.focusNextPrevChild(self, forward))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         self.gestures.drag_over(event)

@@ -14,6 +14,7 @@ from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Severity
 from engine.model.status import StepStatus
 from engine.model.tool import PortType
+from tests.gui.canvas.conftest import Hand
 from wfe_desktop.canvas.adapter import CanvasWidget, ExportError, NodeRunView, export_graph
 from wfe_desktop.canvas.spec import PendingWire, describe_graph
 from wfe_desktop.theme import DARK, LIGHT, apply_theme
@@ -313,3 +314,22 @@ def test_two_canvases_have_nothing_in_common(qtbot, canvas, graph, catalog):
     assert set(canvas.positions()) == {"analyze", "gate", "suggest"}
     assert set(other.positions()) == {"n0", "n1", "n2"}
     assert describe_graph(graph, catalog).nodes["analyze"].is_entry
+
+
+def test_a_rubber_band_is_seen_from_far_too(canvas, catalog):
+    canvas.show_graph(big(300), catalog)
+    canvas._viewer.zoom_to(0.2)
+    canvas.center_on("n150")
+    hand = Hand(canvas)
+    start, end = QPoint(60, 60), QPoint(600, 500)
+    hand.press(start)
+    hand.move(end, Qt.MouseButton.LeftButton)
+    assert near(color_at(canvas, QPoint(200, 60)), DARK.accent, most=130)
+    hand.release(end)
+    assert not near(color_at(canvas, QPoint(200, 60)), DARK.accent, most=130)
+    assert canvas.selection[0]
+
+
+def test_shift_and_tab_leaves_the_canvas(canvas):
+    assert not canvas._viewer.focusNextPrevChild(True)
+    QTest.keyClick(canvas._viewer, Qt.Key.Key_Backtab)
