@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import hashlib
 import io
 import json
 import logging
@@ -290,8 +292,12 @@ async def test_health_and_the_front_door(http):
             assert (await answer.json())["message"] == "Agent Workflow Engine is running"
     async with http.get("/", headers={"Accept": "text/html,*/*"}) as answer:
         assert answer.content_type == "text/html"
-        assert "sha256-" in answer.headers["Content-Security-Policy"]
-        assert "Agent Workflow Engine" in await answer.text()
+        page = await answer.text()
+        style = page[page.index("<style>") + len("<style>") : page.index("</style>")]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
+        assert "<script" not in page
+        assert f"{http._base_url.host}:{http._base_url.port}/graph/run" in page
 
 
 async def test_tools_are_listed_with_their_parameters(http):
