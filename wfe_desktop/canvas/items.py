@@ -27,7 +27,7 @@ _VALUE_GAP = 10.0
 _BOTTOM = 9.0
 _MOST_PIXELS = 12_000_000
 """What nodes painted beforehand may take: 48 MB."""
-_WIDEST_HINT = 92.0
+_WIDEST_HINT = 104.0
 """A node grows for so much of what a port is given; longer texts are shortened."""
 
 
