@@ -491,6 +491,7 @@ class Workbench(QObject):
     def toggle_theme(self) -> None:
         """The other of the two looks."""
         chosen = theme.LIGHT if theme.current_theme().is_dark else theme.DARK
+        self.inspector.drop_hidden()
         theme.apply_theme(QApplication.instance(), chosen)
         self.settings.theme = chosen.name
         for editor in self.editors:
