@@ -223,7 +223,7 @@ class Stage:
 
     def _reroute_near(self, areas: Iterable[QRectF]) -> None:
         """Let edges that pass where nodes have come or gone look for their way again."""
-        if not self.viewer.routing:
+        if not self.viewer.ways.enabled:
             return
         near = {pipe for area in areas for pipe in self.viewer.pipes_in(area.adjusted(-30, -30, 30, 60))}
         near.update(pipe for pipe in self.pipes.values() if pipe.is_detour)
