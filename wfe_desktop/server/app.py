@@ -101,7 +101,9 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _open(app: web.Application) -> None:
-    app[CONTEXT].hub.start()
+    context = app[CONTEXT]
+    context.hub.start()
+    context.hub.start_after(await context.database.run(context.services.states.last_seq))
 
 
 async def _close_connections(app: web.Application) -> None:
