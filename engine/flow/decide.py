@@ -245,6 +245,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     definition = run.plan.graph.nodes[node]
     stopped = run.cancelling and event.error_type == STOPPED
     status = StepStatus.CANCELLED if stopped else StepStatus.FAILED
+    result_before = run.results[node]
     _finish(run, node, status, None, event.error, event.duration_us)
     out: list[RunEvent] = [event]
     if run.cancelling:
@@ -252,6 +253,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     again = HeldStep(node, step.wires, step.visit, step.attempt + 1)
     event.handled = True
     if definition.retry is not None and wants_retry(definition.retry, event):
+        run.results[node] = result_before  # the next attempt may be wired to it, in a loop
         _wait_for_retry(run, again, definition.retry, event, out)
     elif would_take(run, node, run.plan.error[node]):  # an error edge handles a failure only if it is taken
         if not _check_exits(run, node, event.at, out):
@@ -261,6 +263,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
             route(run, node, event, failed=False)
     else:
         event.handled = False
+        run.results[node] = result_before
         run.broken_off.append(again)
         fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
     return settle(run, event.at, out)

@@ -52,7 +52,7 @@ def get_result(step: StepView, name: str, at: int) -> Any:
         raise Fault(
             f"step {shorten(name)!r} has not run, so it has no result; its status is {step.status!r}", at
         )
-    if step.status == "running" and step.visit == 1:
+    if step.status in ("running", "waiting") and step.visit == 1:
         raise Fault(f"step {shorten(name)!r} is still running, so it has no result yet", at)
     return step.result
 
