@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QDragEnterEvent,
@@ -56,6 +56,7 @@ _OVERVIEW_NODES = 250
 """From so many nodes on, a far view is painted in one go, not item by item."""
 _OVERVIEW_ZOOM = 0.4
 _FIT_MARGIN = 24.0
+_RESTING_MS = 120
 
 
 class WorkflowViewer(NodeViewer):  # type: ignore[misc]
@@ -85,6 +86,10 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         self.overview = Overview(scenery)
         self._backdrop = Backdrop()
         super().__init__(undo_stack=undo_stack)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_RESTING_MS)
+        self._rest.timeout.connect(self._sharpen)
         self.connection_check: Callable[[EdgeDefinition], str | None] = lambda _edge: None
         self.gestures = Gestures(self)
         self.acyclic = False
@@ -211,6 +216,16 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         drift = (before - self.mapToScene(at)) * self._zoom
         self._scroll(round(drift.x()), round(drift.y()))
 
+    def _zoom_by_hand(self, scale: float, at: QPoint) -> None:
+        """Zoom at once with the pictures there are; sharp ones follow when the wheel rests."""
+        self.scenery.zooming = True
+        self._rest.start()
+        self.zoom_to(scale, at)
+
+    def _sharpen(self) -> None:
+        self.scenery.zooming = False
+        self.viewport().update()
+
     def pan(self, dx: int, dy: int) -> None:
         """Move the view by pixels."""
         self._scroll(dx, dy)
@@ -252,7 +267,7 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             self.pan(-(angle.y() or angle.x()) // 2, 0)
         else:
             turned = angle.y() or angle.x()
-            self.zoom_to(self._zoom * 1.0015**turned, event.position().toPoint())
+            self._zoom_by_hand(self._zoom * 1.0015**turned, event.position().toPoint())
         event.accept()
 
     # --- finding things
@@ -400,6 +415,6 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             self.gestures.left()
         if isinstance(event, QNativeGestureEvent):
             if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
-                self.zoom_to(self._zoom * (1.0 + event.value()), event.position().toPoint())
+                self._zoom_by_hand(self._zoom * (1.0 + event.value()), event.position().toPoint())
             return True
         return bool(QGraphicsView.viewportEvent(self, event))
