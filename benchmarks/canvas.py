@@ -124,7 +124,7 @@ class Bench:
                 Qt.MouseButton.NoButton,
                 Qt.KeyboardModifier.NoModifier,
                 Qt.ScrollPhase.NoScrollPhase,
-                inverted=False,
+                False,  # noqa: FBT003  (positional in Qt)
             )
             self.app.sendEvent(viewport, event)
 
