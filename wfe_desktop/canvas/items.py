@@ -186,8 +186,6 @@ class WorkflowPort(PortItem):  # type: ignore[misc]
 class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
     """A node's picture. ``show_spec`` says what it is, ``show_run`` how it stands in a run."""
 
-    scenery: ClassVar[Scenery | None] = None
-
     def __init__(self, name: str = "node", parent: QGraphicsItem | None = None) -> None:
         super().__init__(name, parent)
         self.setCacheMode(QGraphicsItem.CacheMode.NoCache)
@@ -195,6 +193,7 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemSendsGeometryChanges)
         self._inputs: dict[str, WorkflowPort] = {}
         self._outputs: dict[str, WorkflowPort] = {}
+        self.scenery: Scenery | None = None
         self.spec: NodeSpec | None = None
         self.anatomy = Anatomy(NODE.min_width, NODE.header, "", "")
         self.run: NodeRunView | None = None
@@ -241,7 +240,7 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
 
     def show_spec(self, spec: NodeSpec, scenery: Scenery) -> None:
         """Look like ``spec``; the ports are there already."""
-        self.scenery = scenery  # type: ignore[misc]
+        self.scenery = scenery
         self.spec = spec
         self.relayout()
 
