@@ -270,6 +270,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     definition = run.plan.graph.nodes[node]
     of_items = event.item is None and node in run.items
     again = HeldStep(node, step.wires, step.visit, step.attempt + 1, event.item)
+    result_before = run.results[node]  # the next attempt may be wired to it, in a loop
     out: list[RunEvent] = [event]
     if event.item is not None:
         del run.running[node, event.item]
@@ -281,6 +282,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
         return settle(run, event.at, out)
     event.handled = True
     if definition.retry is not None and not of_items and wants_retry(definition.retry, event):
+        run.results[node] = result_before
         _wait_for_retry(run, again, definition.retry, event, out)
     elif event.item is not None:
         event.handled = False
@@ -293,6 +295,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
             route(run, node, event, failed=False)
     else:
         event.handled = False
+        run.results[node] = result_before
         run.broken_off.append(again)
         fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
     return settle(run, event.at, out)

@@ -75,6 +75,10 @@ class Pictures:
         self._held.move_to_end(node)
         return held[1]
 
+    def find_any(self, node: WorkflowNodeItem) -> tuple[float, QPixmap] | None:
+        """The picture of a node at whichever scale there is one."""
+        return self._held.get(node)
+
     def hold(self, node: WorkflowNodeItem, scale: float, picture: QPixmap) -> None:
         """Keep a picture in place of the one before."""
         self.drop(node)
@@ -103,6 +107,8 @@ class Scenery:
     drag: WireDrag | None = None
     hovered: PortItem | None = None
     hovered_node: WorkflowNodeItem | None = None
+    zooming: bool = False
+    """The scale changes from frame to frame: the pictures there are will do."""
     vectors: bool = False
     """Paint icons as vectors, not pixels: for export."""
     router: Router | None = None
@@ -347,6 +353,9 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
             return
         ratio = widget.devicePixelRatioF()
         picture = scenery.pictures.find(self, scale * ratio)
+        if picture is None and scenery.zooming and (held := scenery.pictures.find_any(self)) is not None:
+            painter.drawPixmap(self._bounds, held[1], QRectF(QPointF(), self._bounds.size() * held[0]))
+            return
         if picture is None:
             bounds = self._bounds
             picture = QPixmap(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from engine.model.graph import RESULT_PORT, EdgeDefinition, EdgeKind, GraphDefinition, NodeDefinition
 from engine.model.status import StepStatus
 from engine.model.tool import Catalog, PortType, Tool
+from wfe_desktop.document.names import node_title
 
 EdgeKey = tuple[str, str, str, str | None, str | None]
 
@@ -20,7 +21,7 @@ FLOW_OUT = "▸out"
 ERROR_OUT = "▸error"
 """Names of the ports that carry order, not values. No parameter can be called so."""
 
-_MOST_HINT = 40
+_MOST_HINT = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def describe_node(
     ]
     return NodeSpec(
         id=node.id,
-        title=node.label or node.id,
+        title=node_title(node, {tool.name: tool} if tool is not None else None),
         tool=node.function_name,
         category=tool.category if tool is not None else "",
         is_known=tool is not None,
@@ -193,7 +194,7 @@ def given_text(node: NodeDefinition, name: str) -> str:
         text = node.bindings[name]
     elif name in node.parameters:
         value = node.parameters[name]
-        # A long text or a big table is not worth encoding for the forty characters that show.
+        # A long text or a big table is not worth encoding for the few characters that show.
         if isinstance(value, str):
             text = json.dumps(value[:_MOST_HINT], ensure_ascii=False)
         elif isinstance(value, (list, dict)) and len(value) > 8:

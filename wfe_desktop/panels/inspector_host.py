@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import shiboken6
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget
 
@@ -46,6 +47,18 @@ class InspectorHost(QStackedWidget):
             panel.select_requested.connect(self.select_requested)
             self.addWidget(panel)
         self.setCurrentWidget(panel)
+
+    def drop_hidden(self) -> None:
+        """Throw away the inspectors that are not in sight; they are made again when they are wanted.
+
+        A change of the theme dresses every field of every one of them, and each costs a quarter of a second.
+        """
+        for key, panel in list(self._panels.items()):
+            if panel is not self.current:
+                del self._panels[key]
+                panel.set_document(None)
+                self.removeWidget(panel)
+                shiboken6.delete(panel)  # type: ignore[no-untyped-call]
 
     def forget(self, document: WorkflowDocument) -> None:
         """The document was closed."""

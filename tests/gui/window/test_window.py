@@ -54,7 +54,7 @@ def shown(hand: Hand) -> RunView:
 def open_stored(hand: Hand, graph: GraphDefinition) -> str:
     """Store a graph as somebody outside would, and open it."""
     graph_id = hand.services.graphs.create_graph(graph)
-    hand.bench.open_graph(graph_id)
+    hand.bench.library.open_graph(graph_id)
     hand.wait(lambda: hand.editor.graph_id == graph_id)
     hand.settle()
     return graph_id
@@ -187,8 +187,7 @@ class TestRunning:
         model = hand.bench.runs_model
         assert model.index(model.row_of(run_id), 0).data(STATUS_ROLE) == "completed"
         state = hand.bench.state_panel.model
-        hand.wait(lambda: state.rowCount() == 2)
-        assert state.value_at(state.index(0, 0)) == {"sum": 5}
+        hand.wait(lambda: state.value_at(state.index(0, 0)) == {"sum": 5})
         assert state.value_at(state.index(1, 0))["halve"] == 2.5
 
     def test_the_node_wears_the_colour_of_its_status(self, hand: Hand):
@@ -335,6 +334,14 @@ class TestFromOutside:
         assert hand.services.graphs.get_summary(graph_id).version == 2, "not written over"
         with pytest.raises(ConflictError):
             hand.services.graphs.update_graph(graph_id, make_graph(), 1)
+
+    def test_a_workflow_deleted_elsewhere_stays_open_and_can_be_run_again(self, hand: Hand):
+        graph_id = open_stored(hand, make_graph())
+        hand.services.graphs.delete_graph(graph_id)
+        hand.wait(lambda: hand.editor.graph_id is None)
+        assert hand.bench.window.status.saved.text() == "Not saved"
+        hand.run()
+        assert hand.editor.graph_id not in {None, graph_id}
 
     def test_a_tool_registered_later_is_in_the_palette(self, hand: Hand):
         count = hand.bench.palette.model.tool_count

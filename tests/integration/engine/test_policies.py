@@ -437,6 +437,7 @@ def test_items_wait_while_the_run_is_paused(mapping):
     assert mapping.engine.wait(run_id, 10).current_state.data["ys"] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("bench", [8], indirect=True)
 def test_a_run_that_fails_leaves_nothing_waiting_and_a_retry_takes_up_every_thread(mapping):
     """A branch fails while another waits for a retry and a third is half through its items."""
     begun, go = threading.Semaphore(0), threading.Event()
@@ -476,8 +477,6 @@ def test_a_run_that_fails_leaves_nothing_waiting_and_a_retry_takes_up_every_thre
             "boom": "boom",
         }
     )
-    if mapping.config.workers == 1:
-        pytest.skip("needs two threads")
     run_id = mapping.start(graph)
     begun.acquire()
     begun.acquire()
