@@ -138,6 +138,9 @@ def _describe_step(
             )
             data |= {"error": event.error, "error_type": event.error_type, "handled": event.handled}
     data["execution_event"] = kind
+    if not isinstance(event, StepSkipped) and event.item is not None:
+        data["item"] = event.item
+        message = message.replace(event.node, f"{event.node}[{event.item}]", 1)
     if not isinstance(event, StepSkipped):
         data |= {"visit": event.visit, "attempt": event.attempt}
         if event.attempt > 1 or event.visit > 1:

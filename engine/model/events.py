@@ -2,6 +2,7 @@
 
 Events are plain slotted records, for speed; nobody changes one after it was made. ``at`` is microseconds since
 1970 UTC. A step is named by ``node`` (its id) and ``visit``; an ``attempt`` is one try of it, from 1.
+A step with ``for_each`` has a step for each ``item``, which is counted from 0.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class StepStarted:
     node: str
     visit: int
     attempt: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class StepCompleted:
     duration_us: int = 0
     taken: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class StepFailed:
     handled: bool = False
     taken: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class StepRetrying:
     visit: int
     attempt: int
     due: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +99,7 @@ class StepDue:
     node: str
     visit: int
     attempt: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +116,7 @@ class StepCancelled:
     node: str
     visit: int
     attempt: int
+    item: int | None = None
 
 
 @dataclass(slots=True)

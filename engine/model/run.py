@@ -32,7 +32,10 @@ class CurrentState:
 
 @dataclass(frozen=True, slots=True)
 class StepInfo:
-    """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step."""
+    """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step.
+
+    ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way.
+    """
 
     node_id: str
     status: StepStatus
@@ -41,6 +44,8 @@ class StepInfo:
     started_at: datetime | None = None
     duration_s: float | None = None
     error: str | None = None
+    items_done: int | None = None
+    items_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
