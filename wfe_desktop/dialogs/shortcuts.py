@@ -16,12 +16,20 @@ from PySide6.QtWidgets import (
 from wfe_desktop.actions import ACTIONS, Menu, plain_text
 
 GESTURES = (
-    ("Drag from a port", "Wire two nodes"),
+    ("Drag from a port to a port or a node", "Connect the two"),
+    ("Drag from a port to the empty canvas", "Search for the tool that goes on"),
+    ("Drag from the mark that shows at a node's bottom edge", "Say what follows a failure"),
     ("Double-click the canvas", "Search for a tool and place it there"),
-    ("Middle button, or Alt and left", "Move the view"),
-    ("Wheel", "Zoom at the pointer"),
+    ("Double-click an edge or its condition", "Edit the condition"),
     ("Drag on the empty canvas", "Select what is inside"),
-    ("Double-click an edge", "Edit its condition"),
+    ("Shift or Ctrl and click", "Add to the selection, or take from it"),
+    ("Alt and drag on the empty canvas", "Cut the edges that are crossed"),
+    ("Middle button, or Space and left", "Move the view"),
+    ("Wheel", "Zoom at the pointer"),
+    ("Shift and wheel", "Move the view sideways"),
+    ("Arrow keys", "Go from node to node"),
+    ("Ctrl and arrow keys", "Move the selected nodes a little"),
+    ("Esc", "Break off, or select nothing"),
 )
 
 
