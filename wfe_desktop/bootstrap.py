@@ -18,13 +18,14 @@ import platformdirs
 import PySide6
 from pydantic import ValidationError
 from PySide6.QtCore import QEvent, QObject, QTimer
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
 from engine.config import AppConfig
 from engine.errors import DatabaseError
 from engine.execution.services import Services, open_services
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
+from wfe_desktop.dialogs.question import DISCARD, NO, YES, ask
 from wfe_desktop.document.autosave import Autosave, Recovered, find_recovery
 from wfe_desktop.editors import Sample
 from wfe_desktop.messages import Messages
@@ -263,37 +264,29 @@ class Program:
     @staticmethod
     def _offer_recovery(bench: Workbench, found: list[Recovered]) -> None:
         names = ", ".join(f"“{one.graph.name}”" for one in found[:4])
-        box = QMessageBox(bench.window)
-        box.setObjectName("recovery_box")
-        box.setWindowTitle("Unsaved work was found")
-        box.setText(f"The program ended before {names} could be saved.")
-        box.setInformativeText("Restore it as it was at the last change?")
-        restore = box.addButton("Restore", QMessageBox.ButtonRole.AcceptRole)
-        box.addButton("Throw away", QMessageBox.ButtonRole.DestructiveRole)
-        later = box.addButton("Later", QMessageBox.ButtonRole.RejectRole)
 
-        def answered(_: int) -> None:
-            chosen = box.clickedButton()
-            box.deleteLater()
+        def restore() -> None:
             for one in found:
-                if chosen is restore:
-                    bench.filing.open_recovered(one)
-                elif chosen is not later:
-                    bench.background.run(one.discard)
+                bench.filing.open_recovered(one)
 
-        box.finished.connect(answered)
-        box.open()
+        def throw_away() -> None:
+            for one in found:
+                bench.background.run(one.discard)
+
+        ask(
+            bench.window,
+            "recovery_box",
+            "Unsaved work was found",
+            f"The program ended before {names} could be saved.",
+            "Restore it as it was at the last change?",
+            (("Restore", YES, restore), ("Throw away", DISCARD, throw_away), ("Later", NO, None)),
+        )
 
     async def _refuse(self, bench: Workbench, what: str, why: str) -> None:
         """Say why the program cannot go on, and leave when that was read."""
         print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201
         self._status = 1
-        box = QMessageBox(
-            QMessageBox.Icon.Critical, what, why, QMessageBox.StandardButton.Close, bench.window
-        )
-        box.setObjectName("refusal_box")
-        box.finished.connect(lambda _: self._stop.set())
-        box.open()
+        ask(bench.window, "refusal_box", what, f"{what}.", why, (("Close", NO, self._stop.set),))
 
     # ----------------------------------------------------------------------------------------------- the end
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QWidget
 
 from engine.execution.services import Services
 from engine.model.graph import GraphDefinition
 from engine.model.run import GraphSummary
 from engine.storage.graphs import GraphChanged
 from wfe_desktop.background import Background
+from wfe_desktop.dialogs.question import DISCARD, NO, ask
 from wfe_desktop.editors import Editor, Editors
 from wfe_desktop.filing import Filing
 from wfe_desktop.messages import Messages
@@ -77,21 +78,21 @@ class Library(QObject):
         summary, services = self._model.find_graph(graph_id), self._services
         if summary is None or services is None:
             return
-        box = QMessageBox(self._window)
-        box.setObjectName("delete_box")
-        box.setWindowTitle("Delete workflow")
-        box.setText(f"Delete “{summary.name}” from the database?")
-        box.setInformativeText("Its runs stay in the history. This cannot be undone.")
-        delete = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-
-        def answered(_: int) -> None:
-            if box.clickedButton() is delete:
-                self._background.run(lambda: services.graphs.delete_graph(graph_id))
-            box.deleteLater()
-
-        box.finished.connect(answered)
-        box.open()
+        ask(
+            self._window,
+            "delete_box",
+            "Delete workflow",
+            f"Delete “{summary.name}” from the database?",
+            "Its runs stay in the history. This cannot be undone.",
+            (
+                (
+                    "Delete",
+                    DISCARD,
+                    lambda: self._background.run(lambda: services.graphs.delete_graph(graph_id)),
+                ),
+                ("Cancel", NO, None),
+            ),
+        )
 
     def _open_something(self) -> None:
         if not len(self._editors):

@@ -71,11 +71,10 @@ def drop_tool(hand: Hand, name: str, at: QPoint) -> None:
     QApplication.sendEvent(viewport, QDropEvent(QPointF(at), action, data, buttons, keys))
 
 
-def answer(hand: Hand, name: str, button: QMessageBox.StandardButton) -> None:
+def answer(hand: Hand, name: str, words: str) -> None:
     """Press a button of a question."""
     hand.wait(lambda: hand.bench.window.findChild(QMessageBox, name) is not None)
-    box = hand.bench.window.findChild(QMessageBox, name)
-    hand.click(box.button(button))
+    hand.click(hand.bench.window.findChild(QMessageBox, name).findChild(QPushButton, words))
 
 
 class TestBuilding:
@@ -400,14 +399,31 @@ class TestFiles:
         left = []
         hand.bench.leave_allowed.connect(lambda: left.append(True))
         hand.bench.window.close()
-        answer(hand, "unsaved_box", QMessageBox.StandardButton.Cancel)
+        answer(hand, "unsaved_box", "Cancel")
         assert hand.bench.window.isVisible()
         assert left == []
         assert len(hand.graph.nodes) == 1
         hand.wait(lambda: hand.bench.window.findChild(QMessageBox, "unsaved_box") is None)
         hand.bench.window.close()
-        answer(hand, "unsaved_box", QMessageBox.StandardButton.Discard)
+        answer(hand, "unsaved_box", "Don't save")
         hand.wait(lambda: left == [True])
+
+    def test_saving_from_the_question_saves_and_then_closes(self, hand: Hand):
+        graph_id = open_stored(hand, make_graph())
+        hand.editor.edit("set_parameter", "add", "a", 9)
+        left = []
+        hand.bench.leave_allowed.connect(lambda: left.append(True))
+        hand.bench.window.close()
+        answer(hand, "unsaved_box", "Save")
+        hand.wait(lambda: left == [True])
+        assert hand.services.graphs.get_graph(graph_id).nodes[0].parameters["a"] == 9
+
+    def test_a_workflow_is_deleted_from_the_database_after_a_question(self, hand: Hand):
+        hand.services.graphs.create_graph(make_graph())
+        hand.wait(lambda: hand.bench.graphs_model.rowCount() == 1)
+        hand.bench.library.ask_delete(hand.bench.graphs_model.graph_at(0).id)
+        answer(hand, "delete_box", "Delete")
+        hand.wait(lambda: hand.bench.graphs_model.rowCount() == 0)
 
     def test_a_clean_window_closes_without_a_question(self, hand: Hand):
         left = []
