@@ -76,19 +76,25 @@ class ExecutionEngine:
 
     # Running --------------------------------------------------------------------------------------------------
 
-    def execute_workflow(self, graph_id: str, initial_state: dict[str, Any] | None = None) -> str:
+    def execute_workflow(
+        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+    ) -> str:
         """Start a run of a graph's newest version and return its id, once the run is durable.
+
+        It pauses before the first of the nodes in ``breakpoints`` that is due.
 
         Raises:
             GraphNotFound: there is no such graph.
             ValidationError: the initial state is not a JSON object.
             ServiceUnavailable: the engine is closed.
         """
-        return self._accept(graph_id, initial_state).result()
+        return self._accept(graph_id, initial_state, breakpoints).result()
 
-    def submit_workflow(self, graph_id: str, initial_state: dict[str, Any] | None = None) -> Future[str]:
+    def submit_workflow(
+        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+    ) -> Future[str]:
         """As ``execute_workflow``, without waiting: a future of the run's id."""
-        return self._in_loader(lambda: self._accept(graph_id, initial_state))
+        return self._in_loader(lambda: self._accept(graph_id, initial_state, breakpoints))
 
     def cancel_execution(self, run_id: str) -> bool:
         """Cancel a run; whether there was anything to cancel. Returns before running steps have stopped."""
@@ -116,9 +122,10 @@ class ExecutionEngine:
             run_id, lambda: self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(nodes)))
         )
 
-    def retry(self, run_id: str) -> Future[bool]:
+    def retry(self, run_id: str, breakpoints: Sequence[str] | None = None) -> Future[bool]:
         """Let a failed run go on from where it failed. The future says whether it had failed.
 
+        ``breakpoints`` take the place of those set before; what failed itself starts in any case.
         It fails with ``ValidationError`` where a tool that the run needs is missing.
         """
 
@@ -133,7 +140,13 @@ class ExecutionEngine:
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
             live = LiveRun(run, about, _bind_tools(run.plan, catalog))
-            return self._conductor.post_call(lambda: self._conductor.adopt(live, RunRetried(now_us())))
+            return self._conductor.post_call(lambda: go_on(live))
+
+        def go_on(live: LiveRun) -> bool:
+            adopted = self._conductor.adopt(live, RunRetried(now_us()))
+            if adopted and breakpoints is not None:  # before any step is acted upon
+                self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(breakpoints)))
+            return adopted
 
         return self._in_loader(load)
 
@@ -306,7 +319,9 @@ class ExecutionEngine:
                 if not self._recovered:
                     self.recover()
 
-    def _accept(self, graph_id: str, initial_state: dict[str, Any] | None) -> Future[str]:
+    def _accept(
+        self, graph_id: str, initial_state: dict[str, Any] | None, breakpoints: Sequence[str]
+    ) -> Future[str]:
         if self._closed:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
@@ -314,7 +329,12 @@ class ExecutionEngine:
         prepared = self._prepare(graph_id, version)
         catalog = self.tools.list_tools()
         event = RunAccepted(
-            now_us(), graph_id, version, prepared.plan.graph.name, _check_state(initial_state)
+            now_us(),
+            graph_id,
+            version,
+            prepared.plan.graph.name,
+            _check_state(initial_state),
+            breakpoints=tuple(breakpoints),
         )
         tools = _bind_tools(prepared.plan, catalog)
         problem = prepared.find_problem(tools, catalog)

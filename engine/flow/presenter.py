@@ -52,6 +52,8 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
     match event:
         case RunAccepted():
             data = {"status": "pending", "graph_id": event.graph_id, "graph_version": event.graph_version}
+            if event.breakpoints:
+                data["breakpoints"] = list(event.breakpoints)
             return "execution_status_update", None, f'Run of "{event.graph_name}" accepted', data
         case RunStarted():
             return "workflow_started", None, "Run started", {"status": "running"}
