@@ -20,6 +20,7 @@ from engine.flow.decide import fold
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.presenter import present
 from engine.flow.run_state import RunState
+from engine.flow.steps import list_steps
 from engine.flow.validation import check_runnable
 from engine.flow.values import to_json
 from engine.model.events import (
@@ -34,7 +35,8 @@ from engine.model.events import (
     StepAllowed,
 )
 from engine.model.problem import Problem, Severity
-from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, to_datetime
+from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, StepRecord, to_datetime
+from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
 from engine.model.tool import Tool
 from engine.storage.graphs import GraphManager
@@ -236,6 +238,26 @@ class ExecutionEngine:
     ) -> HistoryPage:
         """A page of all runs, newest first. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
         return self.states.query_runs(graph_id, status, start_date, end_date, limit, offset)
+
+    def get_execution_statistics(
+        self,
+        graph_id: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> RunStatistics:
+        """Counts by status and by graph, and durations in seconds. ``limit`` and ``offset`` page the graphs."""
+        return self.states.get_statistics(graph_id, start_date, end_date, limit, offset)
+
+    def get_execution_steps(self, run_id: str) -> list[StepRecord]:
+        """Every attempt of every step and item of the run, in the order in which they began.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        self.states.get_run(run_id)
+        return list_steps(entry.event for entry in self.states.read_events(0, run_id, limit=None))
 
     def read_events(
         self,
