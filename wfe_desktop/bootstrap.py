@@ -17,7 +17,7 @@ from typing import Any
 import platformdirs
 import PySide6
 from pydantic import ValidationError
-from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from engine.config import AppConfig
@@ -40,7 +40,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CLOSE_ENGINE_S = 3.0
 CLOSE_SERVER_S = 6.0
 COLLECT_EVERY_MS = 2_000
-COLLECT_AFTER_IDLE_S = 0.4
+MOST_YOUNG = 700
+FULL_COLLECTION_EVERY = 10
 
 log = logging.getLogger(__name__)
 
@@ -80,41 +81,32 @@ class IdleCollector(QObject):
     Left to itself it runs on whichever thread trips it, and would destroy graphics items on a worker's.
     """
 
-    def __init__(self, app: QApplication) -> None:
-        super().__init__(app)
-        self._app = app
-        self._loop_time = asyncio.get_running_loop().time
-        self._last_input = self._loop_time()
+    def __init__(self) -> None:
+        super().__init__()
         gc.disable()
         gc.collect()
         gc.freeze()
-        app.installEventFilter(self)
         self._timer = QTimer(self)
         self._timer.setInterval(COLLECT_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
 
     def close(self) -> None:
-        """Give the collector back to Python."""
+        """Collect for the last time and give the collector back to Python."""
         self._timer.stop()
-        self._app.removeEventFilter(self)
+        gc.collect()
         gc.unfreeze()
         gc.enable()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        del watched
-        if event.type() in {QEvent.Type.MouseMove, QEvent.Type.KeyPress, QEvent.Type.Wheel}:
-            self._last_input = self._loop_time()
-        return False
-
-    def _collect(self) -> None:
-        young, middle, _ = gc.get_count()
-        if self._loop_time() - self._last_input < COLLECT_AFTER_IDLE_S:
-            return
-        if young > 700:
-            gc.collect(1)
-        if middle > 50:
+    @staticmethod
+    def _collect() -> None:
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            return  # something is being dragged
+        young, _, old = gc.get_count()
+        if old >= FULL_COLLECTION_EVERY:
             gc.collect()
+        elif young > MOST_YOUNG:
+            gc.collect(1)
 
 
 def run_window(options: StartOptions) -> int:
@@ -158,13 +150,12 @@ class Program:
         except ValidationError as error:
             print(f"The configuration is wrong: {describe_settings_error(error)}", file=sys.stderr)  # noqa: T201
             return 2
+        collector = IdleCollector()
         bench, found = self._build()
         loop = asyncio.get_running_loop()
         self._handle_signals(loop)
         try:
             bench.window.show()
-            collector = IdleCollector(self._app)
-            self._closers.append(("the collector", collector.close, 1.0))
             await self._open(bench, config, found)
             await self._stop.wait()
         finally:
@@ -176,7 +167,10 @@ class Program:
             bench.window.let_go()
             bench.window.deleteLater()
             bench.deleteLater()
-            await asyncio.sleep(0)
+            QApplication.sendPostedEvents(
+                None, QEvent.Type.DeferredDelete.value
+            )  # now, while all else is there
+            collector.close()
         return self._status
 
     def _build(self) -> tuple[Workbench, list[Recovered]]:
@@ -211,6 +205,7 @@ class Program:
 
         # Beside its deadline it gives threads that do not stop some seconds of grace.
         self._closers.append(("the engine", lambda: asyncio.to_thread(close_engine), CLOSE_ENGINE_S + 5))
+        self._closers.append(("what the window reads", bench.background.close, 1.0))
         bridge = EngineBridge()
         bench.attach(services, bridge)
         self._closers += [("the bridge", bridge.close, 1.0), ("the engine's news", bench.detach, 1.0)]

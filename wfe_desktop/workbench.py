@@ -220,7 +220,8 @@ class Workbench(QObject):
 
     def _show_editor(self) -> None:
         editor = self.editors.current
-        self.inspector.show_document(editor.document if editor and not editor.read_only else None)
+        if editor is not None:
+            self.inspector.show_document(None if editor.read_only else editor.document)
         self.checker.watch(editor)
         if editor is None:
             self.problems_model.set_problems([], GraphDefinition(name="none"))

@@ -16,7 +16,7 @@ from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
 from engine.execution.preparing import (
-    PreparedGraph,
+    PreparedGraphs,
     bind_tools,
     check_json,
     check_signal,
@@ -26,7 +26,6 @@ from engine.execution.preparing import (
 )
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
-from engine.flow.plan import compile_plan
 from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
@@ -50,7 +49,6 @@ from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
 
-_PLANS = 64
 T = TypeVar("T")
 
 
@@ -76,8 +74,7 @@ class ExecutionEngine:
         workspace = self.config.workspace
         self._conductor = Conductor(state_manager, self.config.workers, workspace, self.config.cancel_grace_s)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="engine-loader")
-        self._lock = threading.Lock()
-        self._plans: dict[tuple[str, int], PreparedGraph] = {}
+        self._prepared = PreparedGraphs(graph_manager)
         self._recovering = threading.RLock()
         self._recovered = False
         self._closed = False
@@ -85,19 +82,25 @@ class ExecutionEngine:
 
     # Running --------------------------------------------------------------------------------------------------
 
-    def execute_workflow(self, graph_id: str, initial_state: dict[str, Any] | None = None) -> str:
+    def execute_workflow(
+        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+    ) -> str:
         """Start a run of a graph's newest version and return its id, once the run is durable.
+
+        It pauses before the first of the nodes in ``breakpoints`` that is due.
 
         Raises:
             GraphNotFound: there is no such graph.
             ValidationError: the initial state is not a JSON object.
             ServiceUnavailable: the engine is closed.
         """
-        return self._accept(graph_id, initial_state).result()
+        return self._accept(graph_id, initial_state, breakpoints).result()
 
-    def submit_workflow(self, graph_id: str, initial_state: dict[str, Any] | None = None) -> Future[str]:
+    def submit_workflow(
+        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+    ) -> Future[str]:
         """As ``execute_workflow``, without waiting: a future of the run's id."""
-        return self._in_loader(lambda: self._accept(graph_id, initial_state))
+        return self._in_loader(lambda: self._accept(graph_id, initial_state, breakpoints))
 
     def cancel_execution(self, run_id: str) -> bool:
         """Cancel a run; whether there was anything to cancel. Returns before running steps have stopped."""
@@ -125,9 +128,10 @@ class ExecutionEngine:
             run_id, lambda: self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(nodes)))
         )
 
-    def retry(self, run_id: str) -> Future[bool]:
+    def retry(self, run_id: str, breakpoints: Sequence[str] | None = None) -> Future[bool]:
         """Let a failed run go on from where it failed. The future says whether it had failed.
 
+        ``breakpoints`` take the place of those set before; what failed itself starts in any case.
         It fails with ``ValidationError`` where a tool that the run needs is missing.
         """
 
@@ -142,7 +146,13 @@ class ExecutionEngine:
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
             live = LiveRun(run, about, bind_tools(run.plan, catalog))
-            return self._conductor.post_call(lambda: self._conductor.adopt(live, RunRetried(now_us())))
+            return self._conductor.post_call(lambda: go_on(live))
+
+        def go_on(live: LiveRun) -> bool:
+            adopted = self._conductor.adopt(live, RunRetried(now_us()))
+            if adopted and breakpoints is not None:  # before any step is acted upon
+                self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(breakpoints)))
+            return adopted
 
         return self._in_loader(load)
 
@@ -364,14 +374,23 @@ class ExecutionEngine:
                 if not self._recovered:
                     self.recover()
 
-    def _accept(self, graph_id: str, initial_state: dict[str, Any] | None) -> Future[str]:
+    def _accept(
+        self, graph_id: str, initial_state: dict[str, Any] | None, breakpoints: Sequence[str]
+    ) -> Future[str]:
         if self._closed:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
         version = self.graphs.get_summary(graph_id).version
-        prepared = self._prepare(graph_id, version)
+        prepared = self._prepared.get(graph_id, version)
         catalog = self.tools.list_tools()
-        event = RunAccepted(now_us(), graph_id, version, prepared.plan.graph.name, check_state(initial_state))
+        event = RunAccepted(
+            now_us(),
+            graph_id,
+            version,
+            prepared.plan.graph.name,
+            check_state(initial_state),
+            breakpoints=tuple(breakpoints),
+        )
         tools = bind_tools(prepared.plan, catalog)
         problem = prepared.find_problem(tools, catalog)
         if problem is not None:
@@ -379,20 +398,9 @@ class ExecutionEngine:
         live = make_live(_new_run_id(), prepared.plan, event, tools)
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))
 
-    def _prepare(self, graph_id: str, version: int) -> PreparedGraph:
-        with self._lock:
-            prepared = self._plans.get((graph_id, version))
-        if prepared is None:
-            prepared = PreparedGraph(compile_plan(self.graphs.get_graph(graph_id, version)))
-            with self._lock:
-                while len(self._plans) >= _PLANS:
-                    del self._plans[next(iter(self._plans))]
-                self._plans[graph_id, version] = prepared
-        return prepared
-
     def _load_run(self, about: RunSummary) -> RunState:
         """The run as the journal tells it."""
-        plan = self._prepare(about.graph_id, about.graph_version).plan
+        plan = self._prepared.get(about.graph_id, about.graph_version).plan
         entries = self.states.read_events(0, about.run_id, limit=None)
         return fold(about.run_id, plan, (entry.event for entry in entries))
 

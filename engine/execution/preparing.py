@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from engine.errors import ResultError, ValidationError
 from engine.execution.conductor import LiveRun
-from engine.flow.plan import Plan
+from engine.flow.plan import Plan, compile_plan
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.flow.values import to_json
@@ -15,6 +16,9 @@ from engine.model.problem import Problem, Severity
 from engine.model.run import RunSummary, to_datetime
 from engine.model.status import RunStatus
 from engine.model.tool import Tool
+from engine.storage.graphs import GraphManager
+
+_MOST_KNOWN = 64
 
 
 class PreparedGraph:
@@ -30,6 +34,27 @@ class PreparedGraph:
         if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
             checked = self._checked = (tools, next(iter(check_runnable(self.plan.graph, catalog)), None))
         return checked[1]
+
+
+class PreparedGraphs:
+    """The versions that were used last, ready to run. Any thread."""
+
+    def __init__(self, graphs: GraphManager) -> None:
+        self._graphs = graphs
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], PreparedGraph] = {}
+
+    def get(self, graph_id: str, version: int) -> PreparedGraph:
+        """The version's plan; read from the database where it is not known."""
+        with self._lock:
+            prepared = self._known.get((graph_id, version))
+        if prepared is None:
+            prepared = PreparedGraph(compile_plan(self._graphs.get_graph(graph_id, version)))
+            with self._lock:
+                while len(self._known) >= _MOST_KNOWN:
+                    del self._known[next(iter(self._known))]
+                self._known[graph_id, version] = prepared
+        return prepared
 
 
 def make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:

@@ -45,6 +45,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         results={ids[node]: run.results[node] for node, order in enumerate(run.finish_order) if order},
         edges_taken=frozenset(edge for edge, decided in enumerate(run.decided) if decided == TAKEN),
         edges_skipped=frozenset(edge for edge, decided in enumerate(run.decided) if decided == SKIPPED),
+        held=tuple(dict.fromkeys(ids[step.node] for step in run.held)) if run.paused else (),
         seq=seq,
     )
 

@@ -91,8 +91,7 @@ def _change_run(run: RunState, happened: RunEvent) -> list[RunEvent]:
         case RunContinued():
             return _continue(run, happened)
         case BreakpointsSet():
-            index = run.plan.topology.index
-            run.breakpoints = frozenset(index[node] for node in happened.nodes if node in index)
+            _set_breakpoints(run, happened.nodes)
         case RunSuspended():
             run.suspended = True
         case RunWaiting():
@@ -117,6 +116,7 @@ def fold(run_id: str, plan: Plan, events: Iterable[RunEvent]) -> RunState:
 def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
     run.accepted_at = event.at
     run.state = dict(event.initial_state)
+    _set_breakpoints(run, event.breakpoints)
     out: list[RunEvent] = [event]
     if event.refusal is not None:
         run.failure = Failure(event.refusal, event.refused_node)
@@ -126,6 +126,11 @@ def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
         for node in run.plan.topology.entries:
             make_ready(run, node, event.at, out)
     return settle(run, event.at, out)
+
+
+def _set_breakpoints(run: RunState, nodes: Iterable[str]) -> None:
+    index = run.plan.topology.index
+    run.breakpoints = frozenset(index[node] for node in nodes if node in index)
 
 
 def _cancel(run: RunState, event: CancelRequested) -> list[RunEvent]:

@@ -58,6 +58,8 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
     match event:
         case RunAccepted():
             data = {"status": "pending", "graph_id": event.graph_id, "graph_version": event.graph_version}
+            if event.breakpoints:
+                data["breakpoints"] = list(event.breakpoints)
             return "execution_status_update", None, f'Run of "{event.graph_name}" accepted', data
         case RunStarted():
             return "workflow_started", None, "Run started", {"status": "running"}
@@ -70,7 +72,7 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             return "execution_error", None, event.error, data
         case RunCancelled():
             return "workflow_cancelled", None, "Run cancelled", {"status": "cancelled"}
-        case RunWaiting():
+        case RunWaiting() | RunIdled():
             data = {"status": "waiting", "reason": event.reason}
             return "execution_status_update", None, f"Run waits: {event.reason}", data
         case RunPaused():
@@ -81,9 +83,6 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
                 f"Run paused{where}",
                 {"status": "paused", "breakpoint": event.node},
             )
-        case RunIdled():
-            data = {"status": "waiting", "reason": event.reason}
-            return "execution_status_update", None, f"Run waits: {event.reason}", data
         case RunWoken():
             return "execution_status_update", None, "Run goes on", {"status": "running"}
         case RunResumed() | RunRetried() | RunContinued():

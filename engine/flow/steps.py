@@ -9,7 +9,7 @@ from engine.flow.items import end_item, fail_item
 from engine.flow.retries import delay_us, wants_retry
 from engine.flow.routing import begin, end_run, fail_run, route, settle, stop_running, would_take
 from engine.flow.run_state import Failure, HeldStep, RunningStep, RunState, StepKey, WaitingStep
-from engine.flow.state import reduce_value
+from engine.flow.state import combine_value
 from engine.model.events import (
     INTERRUPTED,
     STOPPED,
@@ -252,9 +252,7 @@ def _combine(run: RunState, changes: dict[str, Any]) -> dict[str, Any]:
     if not reducers or reducers.keys().isdisjoint(changes):
         return changes
     return {
-        key: reduce_value(reducers[key], key, run.state[key], value)
-        if key in reducers and key in run.state
-        else value
+        key: combine_value(reducers[key], key, run.state, value) if key in reducers else value
         for key, value in changes.items()
     }
 

@@ -16,6 +16,7 @@ class RunAccepted:
     """A run exists. Everything it needs to go on after a crash is here and in the stored graph version.
 
     ``refusal`` says why it cannot run at all (a tool is missing, say); it then fails before any step.
+    ``breakpoints`` are known before the first step starts; ``BreakpointsSet`` would come too late for that one.
     """
 
     at: int
@@ -25,6 +26,7 @@ class RunAccepted:
     initial_state: dict[str, Any]
     refusal: str | None = None
     refused_node: str | None = None
+    breakpoints: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

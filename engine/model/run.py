@@ -53,7 +53,8 @@ class RunSnapshot:
     """A run as it stood at one moment. ``seq`` is the last event of the journal that it includes.
 
     ``steps`` has an entry for every node that was started or skipped; ``edges_taken`` and ``edges_skipped`` are
-    indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results.
+    indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results. ``held`` are
+    the nodes that would start next, were the run not paused: the first of them at a single step.
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class RunSnapshot:
     results: Mapping[str, Any] = field(default_factory=dict)
     edges_taken: frozenset[int] = frozenset()
     edges_skipped: frozenset[int] = frozenset()
+    held: tuple[str, ...] = ()
     seq: int = 0
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QMessageBox, QPushButton, QSizePolicy, QSpacerItem, QWidget
 
 Answer = tuple[str, QMessageBox.ButtonRole, Callable[[], object] | None]
 """What the button says, what kind it is, and what follows from it."""
 
+LEAST_WIDTH = 420
 YES = QMessageBox.ButtonRole.AcceptRole
 DISCARD = QMessageBox.ButtonRole.DestructiveRole
 NO = QMessageBox.ButtonRole.RejectRole
@@ -44,6 +45,10 @@ def ask(
         if then is not None:
             then()
 
+    grid = box.layout()
+    if isinstance(grid, QGridLayout):  # without this, long sentences are broken after a few words
+        room = QSpacerItem(LEAST_WIDTH, 0, QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
+        grid.addItem(room, grid.rowCount(), 0, 1, grid.columnCount())
     box.finished.connect(answered)
     box.open()
     return box

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import shiboken6
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QStackedWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from engine.model.problem import Problem
 from engine.model.run import RunSnapshot
@@ -28,6 +28,7 @@ class InspectorHost(QStackedWidget):
         self.setMinimumWidth(INSPECTOR_WIDTH - 64)
         self._panels: dict[str, InspectorPanel] = {}
         self._nothing = EmptyState("eye", "Nothing to edit here", "This version is kept as a run saw it.")
+        self.addWidget(QWidget())  # in sight until the first workflow is open
         self.addWidget(self._nothing)
 
     @property
@@ -37,7 +38,7 @@ class InspectorHost(QStackedWidget):
         return panel if isinstance(panel, InspectorPanel) else None
 
     def show_document(self, document: WorkflowDocument | None) -> None:
-        """Bring a document's inspector to the front; None: there is nothing to edit."""
+        """Bring a document's inspector to the front; None: what is open cannot be edited."""
         if document is None:
             self.setCurrentWidget(self._nothing)
             return

@@ -1,6 +1,7 @@
 """What the canvas shows: the difference between two graphs, a run, problems, pictures; and thousands of nodes."""
 
 import gc
+import re
 import time
 import weakref
 
@@ -279,7 +280,9 @@ def test_a_picture_is_written_as_svg_and_png(review, tmp_path):
     review.export_svg(tmp_path / "graph.svg", "Review")
     review.export_png(tmp_path / "graph.png", scale=1.0)
     assert QSvgRenderer(str(tmp_path / "graph.svg")).isValid()
-    assert "<image" not in (tmp_path / "graph.svg").read_text(encoding="utf-8"), "vectors, not pixels"
+    text = (tmp_path / "graph.svg").read_text(encoding="utf-8")
+    assert "<image" not in text, "vectors, not pixels"
+    assert set(re.findall(r'font-family="(?:.*, )?([\w-]+)"', text)) == {"sans-serif", "monospace"}
     image = QImage(str(tmp_path / "graph.png"))
     assert image.width() > 700
     assert review.selection == (["gate"], [])
@@ -288,6 +291,8 @@ def test_a_picture_is_written_as_svg_and_png(review, tmp_path):
 def test_a_picture_that_cannot_be_written_says_so(review, tmp_path):
     with pytest.raises(ExportError, match="cannot be written"):
         review.export_png(tmp_path / "missing" / "graph.png")
+    with pytest.raises(ExportError, match="cannot be written"):
+        review.export_svg(tmp_path / "missing" / "graph.svg")
 
 
 def test_a_graph_is_drawn_without_a_window(qapp, graph, catalog, tmp_path):

@@ -169,6 +169,70 @@ def test_a_breakpoint_pauses_before_its_node_and_steps_go_one_by_one(bench, gate
     assert not bench.engine.step(run_id).result(5)
 
 
+def wait_until_it_holds(bench, run_id):
+    """Wait until the run is paused with nothing running; how it stands then."""
+    while True:
+        status = bench.engine.get_execution_status(run_id)
+        if status.status is RunStatus.PAUSED and not bench.engine.running_steps:
+            return status
+        time.sleep(0.001)
+
+
+def test_breakpoints_given_at_the_start_hold_even_the_first_step(bench, gate):
+    graph_id = bench.graphs.create_graph(CHAIN)
+    run_id = bench.engine.execute_workflow(graph_id, {}, ["a", "c", "unknown"])
+    status = wait_until_it_holds(bench, run_id)
+    assert (status.current_state.execution_path, status.held) == ([], ("a",))
+    gate.go.release(2)
+    assert bench.engine.resume(run_id).result(5)
+    status = wait_until_it_holds(bench, run_id)
+    assert (status.current_state.execution_path, status.held) == (["a", "b"], ("c",))
+    gate.go.release()
+    assert bench.engine.resume(run_id).result(5)
+    status = bench.engine.wait(run_id, 10)
+    assert (status.status, status.held) == (RunStatus.COMPLETED, ())
+    accepted = bench.engine.get_execution_logs(run_id)[0]
+    assert accepted.data["breakpoints"] == ["a", "c", "unknown"]
+
+
+def test_breakpoints_given_at_the_start_survive_a_restart(tmp_path):
+    def quick() -> None:
+        pass
+
+    config = AppConfig(database_url=f"sqlite:///{tmp_path}/w.db")
+    graph = make_graph({"a": "quick", "b": "quick"}, ["a -> b"])
+    bench = Bench(config)
+    bench.tool(quick)
+    run_id = bench.engine.execute_workflow(bench.graphs.create_graph(graph), {}, ["a", "b"])
+    wait_until_it_holds(bench, run_id)
+    bench.close()
+
+    bench = Bench(config)
+    bench.tool(quick)
+    assert bench.engine.resume(run_id).result(5)
+    status = wait_until_it_holds(bench, run_id)
+    assert (status.current_state.execution_path, status.held) == (["a"], ("b",))
+    assert bench.engine.resume(run_id).result(5)
+    assert bench.engine.wait(run_id, 10).status is RunStatus.COMPLETED
+    bench.close()
+
+
+def test_breakpoints_given_at_a_retry_hold_what_comes_after_what_failed(bench):
+    fails_times(bench, 1)
+
+    @bench.tool
+    def after() -> None:
+        pass
+
+    run = bench.run(make_graph({"a": "shaky", "b": "after"}, ["a -> b"]))
+    assert run.status is RunStatus.FAILED
+    assert bench.engine.retry(run.run_id, ["b"]).result(5)
+    status = wait_until_it_holds(bench, run.run_id)
+    assert (status.current_state.execution_path, status.held) == (["a"], ("b",))
+    assert bench.engine.resume(run.run_id).result(5)
+    assert bench.engine.wait(run.run_id, 10).status is RunStatus.COMPLETED
+
+
 def test_a_paused_run_is_still_paused_after_a_restart(tmp_path):
     config = AppConfig(database_url=f"sqlite:///{tmp_path}/w.db")
     bench = Bench(config)

@@ -36,6 +36,12 @@ def load_pattern(number: int) -> GraphDefinition:
     return GraphDefinition.model_validate(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _name(event: object) -> str:
+    """The node; with for_each, its items as node[0], node[1]..."""
+    item = getattr(event, "item", None)
+    return event.node if item is None else f"{event.node}[{item}]"  # type: ignore[attr-defined]
+
+
 class Story:
     """A run that is over. ``moments`` are its steps' starts and ends, in the order in which they were decided."""
 
@@ -43,7 +49,7 @@ class Story:
         self.run = bench.engine.wait(run_id, 20)
         self.entries = bench.engine.read_events(run_id=run_id, limit=None)
         self.moments = [
-            (KINDS[type(entry.event)], entry.event.node)
+            (KINDS[type(entry.event)], _name(entry.event))
             for entry in self.entries
             if type(entry.event) in KINDS
         ]

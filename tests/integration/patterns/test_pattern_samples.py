@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.flow.validation import validate_graph
-from engine.model.graph import GraphDefinition
 from engine.tools.builtin import register_builtin_tools
 from engine.tools.registry import ToolRegistry
 from tests.integration.patterns.conftest import FOLDER
+from wfe_desktop.document.files import load_graph_file
 
 ROOT = FOLDER.parents[1]
 FILES = sorted(FOLDER.iterdir())
@@ -61,7 +61,7 @@ def test_a_sample_is_tidy_valid_and_nothing_in_it_touches(path: Path, tmp_path: 
     assert text == json.dumps(raw, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     registry = ToolRegistry()
     register_builtin_tools(registry, tmp_path)
-    graph = GraphDefinition.model_validate(raw)
+    graph = load_graph_file(path)
     assert validate_graph(graph, registry.list_tools()) == []
     assert set(raw["ui"]["nodes"]) == {node.id for node in graph.nodes}
     boxes: list[tuple[float, float, float, float]] = []
