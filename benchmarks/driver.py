@@ -77,7 +77,7 @@ def started(kinds: list[Kind], folder: Path, synchronous: str) -> Iterator[list[
     processes: list[Process] = []
     try:
         for number, kind in enumerate(kinds):
-            processes.append(Process(kind, folder / f"{synchronous}-{number}", synchronous))  # noqa: PERF401
+            processes.append(Process(kind, folder / f"{synchronous}-{number}", synchronous))
         yield processes
     finally:
         for process in processes:

@@ -93,7 +93,16 @@ class Filing(QObject):
             if then is not None:
                 then(editor)
 
-        self._background.run(lambda: load_graph_file(path), done)
+        def failed(error: BaseException) -> None:
+            self._messages.report(error)
+            self.ensure_open()
+
+        self._background.run(lambda: load_graph_file(path), done, failed)
+
+    def ensure_open(self) -> None:
+        """There is always a workflow to work on: an empty one, where nothing else is open."""
+        if not len(self._editors):
+            self.new()
 
     def open_sample(self, graph: GraphDefinition) -> Editor:
         """Open a workflow that comes with the program, as one of the user's own."""
@@ -266,5 +275,4 @@ class Filing(QObject):
     def _close(self, editor: Editor) -> None:
         self._autosave.forget(editor.document)
         self._editors.remove(editor)
-        if not len(self._editors):
-            self.new()
+        self.ensure_open()

@@ -70,7 +70,7 @@ class Library(QObject):
         self._background.run(
             read,
             lambda found: self._filing.open_stored(found[0], graph_id, found[1].version),
-            lambda error: self._messages.report(error) if is_asked else self._open_something(),
+            lambda error: self._messages.report(error) if is_asked else self._filing.ensure_open(),
         )
 
     def ask_delete(self, graph_id: str) -> None:
@@ -93,10 +93,6 @@ class Library(QObject):
                 ("Cancel", NO, None),
             ),
         )
-
-    def _open_something(self) -> None:
-        if not len(self._editors):
-            self._filing.new()
 
     def _list(self) -> None:
         if self._services is not None:

@@ -174,7 +174,9 @@ class RunControl(QObject):
             self._background.follow(future, started, owner=editor)
 
         def started(run_id: str) -> None:
-            self.follow(editor, run_id)
+            already = self._followers.get(editor)
+            if already is None or already.run_id != run_id:  # its first events may have been quicker
+                self.follow(editor, run_id)
             if then is not None:
                 then()
 

@@ -166,6 +166,8 @@ class Workbench(QObject):
             self.library.open_graph(place, is_asked=False)
         elif Path(place).is_file():
             self.filing.open_file(Path(place))
+        else:
+            self.filing.ensure_open()
 
     def save_settings(self) -> None:
         """Remember how the window looks and what is open."""

@@ -8,13 +8,13 @@ import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
+from engine.execution.history import RunHistory
 from engine.execution.preparing import (
     PreparedGraphs,
     bind_tools,
@@ -26,12 +26,10 @@ from engine.execution.preparing import (
 )
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
-from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.model.events import (
     BreakpointsSet,
-    JournalEntry,
     RunAccepted,
     RunContinued,
     RunEvent,
@@ -43,7 +41,7 @@ from engine.model.events import (
     StepAllowed,
     StepDecided,
 )
-from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary
+from engine.model.run import RunSnapshot, RunSummary
 from engine.model.status import RunStatus
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
@@ -52,7 +50,7 @@ from engine.tools.registry import ToolRegistry
 T = TypeVar("T")
 
 
-class ExecutionEngine:
+class ExecutionEngine(RunHistory):
     """Runs workflows, and tells about them.
 
     Any thread may call any method. Those that return a ``Future`` never wait; the others wait for the database, and
@@ -69,7 +67,7 @@ class ExecutionEngine:
     ) -> None:
         self.config = config or AppConfig()
         self.graphs = graph_manager
-        self.states = state_manager
+        super().__init__(state_manager)
         self.tools = tool_registry
         workspace = self.config.workspace
         self._conductor = Conductor(state_manager, self.config.workers, workspace, self.config.cancel_grace_s)
@@ -257,50 +255,6 @@ class ExecutionEngine:
         if not self._conductor.add_waiter(run_id, answer):
             _chain(self._in_loader(lambda: self._find_ended(run_id, answer)), answer)
         return answer
-
-    def get_execution_logs(
-        self, run_id: str, since: int = 0, limit: int | None = None, types: Sequence[str] | None = None
-    ) -> list[EventRecord]:
-        """The run's events with a ``seq`` above ``since``, oldest first; of these ``event_type``s where given.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
-        self.states.get_run(run_id)
-        records: list[EventRecord] = []
-        while True:
-            entries = self.states.read_events(since, run_id)
-            for entry in entries:
-                record = present(entry)
-                if types is None or record.event_type in types:
-                    records.append(record)
-                    if len(records) == limit:
-                        return records
-            if len(entries) < 1_000:
-                return records
-            since = entries[-1].seq
-
-    def query_historical_executions(
-        self,
-        graph_id: str | None = None,
-        status: RunStatus | str | Sequence[RunStatus | str] | None = None,
-        start_date: datetime | None = None,
-        end_date: datetime | None = None,
-        limit: int = 50,
-        offset: int = 0,
-    ) -> HistoryPage:
-        """A page of all runs, newest first. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
-        return self.states.query_runs(graph_id, status, start_date, end_date, limit, offset)
-
-    def read_events(
-        self,
-        since: int = 0,
-        run_id: str | None = None,
-        graph_id: str | None = None,
-        limit: int | None = 1_000,
-    ) -> list[JournalEntry]:
-        """The journal from after ``since``, oldest first; of one run or one graph where given."""
-        return self.states.read_events(since, run_id, graph_id, limit)
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Have each batch of committed entries handed to ``callback``, in ``seq`` order; returns what ends it.

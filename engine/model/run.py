@@ -49,6 +49,27 @@ class StepInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One attempt of a step, or of an ``item`` of it (from 0), as the journal tells it. Shared values: read only.
+
+    ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit.
+    """
+
+    node_id: str
+    visit: int
+    attempt: int
+    item: int | None
+    status: StepStatus
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    due_at: datetime | None = None
+    duration_s: float | None = None
+    error: str | None = None
+    error_type: str | None = None
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunSnapshot:
     """A run as it stood at one moment. ``seq`` is the last event of the journal that it includes.
 
@@ -125,6 +146,14 @@ class GraphSummary:
     created_at: datetime
     updated_at: datetime
     node_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphVersion:
+    """One of the versions of a graph; it never changes."""
+
+    version: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ def ask(
         if number == 0:
             box.setDefaultButton(button)
             button.setProperty("danger" if role == DISCARD else "accent", "true")
+            button.style().unpolish(button)  # it was dressed when it was added
+            button.style().polish(button)
         if role == NO:
             box.setEscapeButton(button)
         follow[button] = then

@@ -1,4 +1,4 @@
-"""The keyboard shortcuts, and what the mouse does on the canvas."""
+"""The keyboard shortcuts, and what mouse and keys do on the canvas."""
 
 from __future__ import annotations
 
@@ -16,20 +16,16 @@ from PySide6.QtWidgets import (
 from wfe_desktop.actions import ACTIONS, Menu, plain_text
 
 GESTURES = (
-    ("Drag from a port to a port or a node", "Connect the two"),
-    ("Drag from a port to the empty canvas", "Search for the tool that goes on"),
-    ("Drag from the mark that shows at a node's bottom edge", "Say what follows a failure"),
+    ("Drag from a port", "Connect two nodes; dropped on the empty canvas, choose the next tool"),
     ("Double-click the canvas", "Search for a tool and place it there"),
-    ("Double-click an edge or its condition", "Edit the condition"),
-    ("Drag on the empty canvas", "Select what is inside"),
-    ("Shift or Ctrl and click", "Add to the selection, or take from it"),
-    ("Alt and drag on the empty canvas", "Cut the edges that are crossed"),
-    ("Middle button, or Space and left", "Move the view"),
-    ("Wheel", "Zoom at the pointer"),
-    ("Shift and wheel", "Move the view sideways"),
-    ("Arrow keys", "Go from node to node"),
-    ("Ctrl and arrow keys", "Move the selected nodes a little"),
-    ("Esc", "Break off, or select nothing"),
+    ("Double-click a node, or Return", "Edit it"),
+    ("Double-click an edge, or Return", "Edit its condition"),
+    ("Drag on the empty canvas", "Select what is inside; with Shift or Ctrl, add it"),
+    ("Alt and drag", "Cut the edges that are crossed"),
+    ("Arrow keys", "Select the next node in that direction; with Ctrl, move the selected ones"),
+    ("Drag with the middle button, or Space and drag", "Move the view"),
+    ("Wheel", "Zoom at the pointer; with Shift, move sideways"),
+    ("Escape", "Give up what is being done; select nothing"),
 )
 
 
@@ -39,7 +35,7 @@ class ShortcutsDialog(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
-        self.resize(620, 640)
+        self.resize(880, 680)
         content = QWidget()
         grid = QGridLayout(content)
         grid.setContentsMargins(20, 12, 20, 12)
@@ -51,7 +47,7 @@ class ShortcutsDialog(QDialog):
             row = self._add_heading(grid, row, plain_text(menu.value), bool(specs))
             for spec in specs:
                 row = self._add_line(grid, row, plain_text(spec.text), spec.keys)
-        row = self._add_heading(grid, row, "Mouse", present=True)
+        row = self._add_heading(grid, row, "On the canvas", present=True)
         for gesture, what in GESTURES:
             row = self._add_line(grid, row, what, (gesture,))
         grid.setColumnStretch(0, 1)

@@ -153,6 +153,42 @@ class TestBuilding:
         assert hand.graph == make_graph()
         assert hand.editor.document.is_clean
 
+    def test_a_wire_dropped_on_the_empty_canvas_asks_for_a_tool_and_connects_it_in_one_step(self, hand: Hand):
+        first = hand.place("add", 0, 0)
+        hand.editor.canvas.zoom_100()
+        view = hand.editor.canvas.focusProxy()
+        start = view.mapFromScene(view.nodes[first].find_port("result", is_output=True).center())
+        end = start + QPoint(90, 120)
+        steps = hand.editor.document.undo_stack.count()
+        QTest.mousePress(view.viewport(), LEFT, pos=start)
+        for share in (0.3, 0.7, 1.0):
+            QTest.mouseMove(view.viewport(), start + (end - start) * share)
+        QTest.mouseRelease(view.viewport(), LEFT, pos=end)
+        hand.wait(
+            lambda: QApplication.activePopupWidget() is not None or QApplication.focusWidget() is not None
+        )
+        hand.type("halve")
+        hand.key(Qt.Key.Key_Return)
+        hand.wait(lambda: hand.graph.edges)
+        second = hand.graph.nodes[1].id
+        assert hand.graph.edges[0].key == (first, second, "success", None, "number")
+        assert hand.editor.document.undo_stack.count() == steps + 1
+
+    def test_a_copy_of_a_read_only_version_can_be_edited(self, hand: Hand):
+        editor = hand.bench.filing.open_version(make_graph(), "some-id", 4)
+        assert not hand.bench.window.actions_by_name["run"].isEnabled()
+        hand.click(editor.findChild(QPushButton))
+        assert hand.editor is not editor
+        assert hand.graph.name == "Sum (copy)"
+        assert hand.editor.edit("remove", ["never"])
+        assert not hand.editor.document.is_clean
+
+    def test_there_is_always_a_workflow_open(self, hand: Hand):
+        hand.focus_canvas()
+        hand.key(Qt.Key.Key_W, CONTROL)
+        assert len(hand.bench.editors) == 1
+        assert hand.graph.nodes == ()
+
     def test_auto_layout_moves_every_node_in_one_step(self, hand: Hand):
         open_stored(hand, make_graph())
         hand.focus_canvas()
