@@ -172,7 +172,7 @@ def _tell_step(event: _StepEvent) -> tuple[str, str, dict[str, Any]]:
             return "waiting", f"is decided: {event.choice}", {"choice": event.choice}
         case StepCompleted():
             data: dict[str, Any] = {"state_keys": sorted([*event.changes, *event.removed])}
-            small = _is_small(event.result)
+            small = is_small(event.result)
             data |= {"result": copy_json(event.result)} if small else {"result_omitted": True}
             return "completed", f"completed in {_milliseconds(event)} ms", data
         case StepFailed():
@@ -198,7 +198,7 @@ def _milliseconds(event: StepCompleted) -> str:
     )
 
 
-def _is_small(value: Any, budget: int = _SMALL) -> bool:
+def is_small(value: Any, budget: int = _SMALL) -> bool:
     """Whether the value's text is about ``_SMALL`` characters at most; looks at no more of it than that."""
     stack, left = [value], budget
     while stack and left > 0:
