@@ -23,6 +23,7 @@ from engine.execution.services import Services, open_services
 from engine.flow.state import DELETE
 from engine.flow.validation import validate_graph
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary
 from engine.model.status import RunStatus, StepStatus
@@ -40,6 +41,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseInUse",
     "EdgeDefinition",
+    "EndRun",
     "EventRecord",
     "ExecutionEngine",
     "ExpressionError",
@@ -66,6 +68,8 @@ __all__ = [
     "ToolNotFound",
     "ToolRegistry",
     "ValidationError",
+    "WaitForSignal",
+    "WaitUntil",
     "WorkflowError",
     "open_services",
     "tool",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from engine.execution.attempts import Attempt, execute_async, fail
+from engine.execution.attempts import Attempt, Outcome, execute_async, fail
 from engine.execution.qt_pool import Report
 from engine.tools.context import StepWasCancelled
 
@@ -55,6 +55,7 @@ class AsyncLoop:
         self._tasks[id(attempt)] = self._loop.create_task(self._execute(attempt))
 
     async def _execute(self, attempt: Attempt) -> None:
+        outcome: Outcome
         try:
             outcome = await execute_async(attempt)
         except asyncio.CancelledError:

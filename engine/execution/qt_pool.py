@@ -11,10 +11,9 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRunnable, QThreadPool
 
-from engine.execution.attempts import Attempt, execute
-from engine.model.events import StepCompleted, StepFailed
+from engine.execution.attempts import Attempt, Outcome, execute
 
-Report = Callable[[str, StepCompleted | StepFailed], None]
+Report = Callable[[str, Outcome], None]
 
 _abandoned: list[QThreadPool] = []
 """Pools whose tools would not end: a pool's destructor would wait for them, holding the interpreter."""
