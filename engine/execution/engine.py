@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,7 @@ from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
+from engine.execution.following import follow_journal
 from engine.execution.history import RunHistory
 from engine.execution.preparing import (
     PreparedGraphs,
@@ -26,6 +27,7 @@ from engine.execution.preparing import (
 )
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
+from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.model.events import (
@@ -41,7 +43,7 @@ from engine.model.events import (
     StepAllowed,
     StepDecided,
 )
-from engine.model.run import RunSnapshot, RunSummary
+from engine.model.run import EventRecord, RunSnapshot, RunSummary
 from engine.model.status import RunStatus
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
@@ -262,6 +264,16 @@ class ExecutionEngine(RunHistory):
         It is called on the engine's thread and must only put them aside; the entries must not be changed.
         """
         return self._conductor.subscribe(callback)
+
+    def iter_events(
+        self, since: int = 0, run_id: str | None = None, timeout: float | None = None
+    ) -> Iterator[EventRecord]:
+        """The events after ``since`` as they are recorded, oldest first, without gap or repeat; of one run if given.
+
+        Waits for the next one; ends when none has come for ``timeout`` seconds, or when the iterator is closed.
+        """
+        for entry in follow_journal(self.states, self.subscribe, since, run_id, timeout):
+            yield present(entry)
 
     @property
     def last_seq(self) -> int:
