@@ -28,6 +28,7 @@ from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.dialogs.question import DISCARD, NO, YES, ask
 from wfe_desktop.document.autosave import Autosave, Recovered, find_recovery
 from wfe_desktop.editors import Sample
+from wfe_desktop.handlers import Handlers
 from wfe_desktop.messages import Messages
 from wfe_desktop.options import APP_DIR_NAME, StartOptions
 from wfe_desktop.samples import SAMPLES, install_samples, load_sample
@@ -182,6 +183,7 @@ class Program:
         found = find_recovery(recovery)
         autosave = Autosave(recovery, lambda text: log.warning("autosave: %s", text))
         bench = Workbench(settings, messages, background, autosave)
+        Handlers(bench)
         bench.leave_allowed.connect(self._stop.set)
 
         self._closers += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from PySide6.QtCore import QObject, QPoint, QPointF
 from PySide6.QtGui import QAction, QCursor
@@ -21,15 +21,13 @@ from wfe_desktop.document import clipboard
 from wfe_desktop.document.edits import EdgeKey, GraphEditError
 from wfe_desktop.document.layout import layout
 from wfe_desktop.editors import Editor
-
-if TYPE_CHECKING:
-    from wfe_desktop.workbench import Workbench
+from wfe_desktop.workbench import Workbench
 
 PASTE_OFFSET = 40.0
 
 
 class Handlers(QObject):
-    """Connects every action of the window. ``refresh`` enables those that can be done now."""
+    """Connects every action of the window, and enables those that can be done now. Lives as long as the workbench."""
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
@@ -40,7 +38,14 @@ class Handlers(QObject):
         for name, handler in self._table().items():
             self._actions[name].triggered.connect(lambda _=False, handler=handler: handler())
         bench.window.recent_menu.aboutToShow.connect(self._fill_recent)
+        bench.editors.opened.connect(self._serve)
+        bench.samples_changed.connect(self._fill_samples)
+        bench.situation_changed.connect(self.refresh)
         self.refresh()
+
+    def _serve(self, editor: Editor) -> None:
+        editor.search_requested.connect(self.search_at)
+        editor.canvas.context_menu_requested.connect(self._open_menu)
 
     def _table(self) -> dict[str, Callable[[], object]]:
         bench, filing = self._bench, self._bench.filing
@@ -309,7 +314,7 @@ class Handlers(QObject):
 
     # --------------------------------------------------------------------------------------------------- menus
 
-    def open_menu(self, what: object, scene_at: QPointF, global_at: QPoint) -> None:
+    def _open_menu(self, what: object, scene_at: QPointF, global_at: QPoint) -> None:
         """The canvas' own menu, for a node (its id), an edge (its key) or, where None, for the canvas."""
         editor = self._bench.editors.current
         if editor is None:
@@ -336,7 +341,7 @@ class Handlers(QObject):
             menu.addAction(self._actions[name]) if name else menu.addSeparator()
         menu.popup(global_at)
 
-    def fill_samples(self) -> None:
+    def _fill_samples(self) -> None:
         """List the samples in the File menu."""
         menu = self._bench.window.samples_menu
         menu.clear()

@@ -23,7 +23,6 @@ from wfe_desktop.document.autosave import Autosave
 from wfe_desktop.document.edits import EdgeKey
 from wfe_desktop.editors import Editor, Editors, Sample
 from wfe_desktop.filing import Filing
-from wfe_desktop.handlers import Handlers
 from wfe_desktop.library import Library
 from wfe_desktop.messages import Messages
 from wfe_desktop.models.graphs import GraphsModel
@@ -59,6 +58,9 @@ class Workbench(QObject):
 
     leave_allowed = Signal()
     """The user wants to leave, and nothing would be lost."""
+    situation_changed = Signal()
+    """What is open, selected or running is another: other things can be done now."""
+    samples_changed = Signal()
     _tools_changed = Signal()
 
     def __init__(
@@ -98,7 +100,6 @@ class Workbench(QObject):
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
         self._poll.timeout.connect(self._show_work)
-        self.handlers = Handlers(self)
         self._connect()
         self.window.lay_out(settings.docks)
         if settings.geometry is not None:
@@ -130,7 +131,7 @@ class Workbench(QObject):
         self.runs_model.reload()
         self._poll.start()
         self._show_work()
-        self.handlers.refresh()
+        self.situation_changed.emit()
         for failure in services.load_failures:
             self.messages.warning(str(failure))
 
@@ -154,9 +155,9 @@ class Workbench(QObject):
     def set_samples(self, samples: list[Sample]) -> None:
         """Offer these in the menu and on the empty canvas."""
         self.samples = samples
-        self.handlers.fill_samples()
         for editor in self.editors:
             editor.set_samples(samples)
+        self.samples_changed.emit()
 
     def open_sample(self, name: str) -> None:
         """Open a workflow that comes with the program."""
@@ -214,13 +215,11 @@ class Workbench(QObject):
         editor.tool_placed.connect(self._remember_tool)
         editor.sample_requested.connect(self.open_sample)
         editor.copy_requested.connect(lambda: self.filing.open_copy(editor))
-        editor.search_requested.connect(self.handlers.search_at)
         editor.condition_edit_requested.connect(self._edit_condition)
-        editor.canvas.context_menu_requested.connect(self.handlers.open_menu)
         editor.node_open_requested.connect(self._open_node)
         editor.selection_changed.connect(lambda: self._inspect(editor))
         editor.document.changed.connect(lambda *_: self._has_changed(editor))
-        editor.document.undo_stack.indexChanged.connect(lambda _: self.handlers.refresh())
+        editor.document.undo_stack.indexChanged.connect(lambda _: self.situation_changed.emit())
         editor.canvas.zoom_changed.connect(lambda zoom: self._show_zoom(editor, zoom))
         editor.set_samples(self.samples)
 
@@ -237,19 +236,19 @@ class Workbench(QObject):
             self._inspect(editor)
             self.window.status.set_zoom(editor.canvas.zoom)
         self._show_saved()
-        self.handlers.refresh()
+        self.situation_changed.emit()
 
     def _has_changed(self, editor: Editor) -> None:
         if editor is self.editors.current:
             self.checker.check_soon()
-            self.handlers.refresh()
+            self.situation_changed.emit()
 
     def _inspect(self, editor: Editor) -> None:
         if editor is not self.editors.current:
             return
         nodes, edges = editor.canvas.selection
         self.inspector.show_selection(nodes, edges)
-        self.handlers.refresh()
+        self.situation_changed.emit()
 
     def _show_zoom(self, editor: Editor, zoom: float) -> None:
         if editor is self.editors.current:
@@ -341,7 +340,7 @@ class Workbench(QObject):
         self.runs_panel.timeline.set_run(view, title_of)
         self.runs_panel.select_run(self.runs.shown_run_id)
         self._show_work()
-        self.handlers.refresh()
+        self.situation_changed.emit()
 
     def _show_state(self, snapshot: object) -> None:
         run = cast("RunSnapshot | None", snapshot)

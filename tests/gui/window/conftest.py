@@ -19,6 +19,7 @@ from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.document.autosave import Autosave
 from wfe_desktop.editors import Editor, Sample
+from wfe_desktop.handlers import Handlers
 from wfe_desktop.messages import Message, Messages
 from wfe_desktop.samples import SAMPLES, load_sample
 from wfe_desktop.settings import Settings
@@ -57,8 +58,11 @@ class Gate:
 class Hand:
     """A user's hand on the window: moves the pointer, presses buttons and keys, waits for what follows."""
 
-    def __init__(self, bench: Workbench, services: Services, bridge: EngineBridge, qtbot: QtBot) -> None:
-        self.bench, self.services, self.bridge, self.qtbot = bench, services, bridge, qtbot
+    def __init__(
+        self, bench: Workbench, handlers: Handlers, services: Services, bridge: EngineBridge, qtbot: QtBot
+    ) -> None:
+        self.bench, self.handlers = bench, handlers
+        self.services, self.bridge, self.qtbot = services, bridge, qtbot
 
     @property
     def editor(self) -> Editor:
@@ -113,7 +117,7 @@ class Hand:
     def place(self, tool: str, x: float, y: float) -> str:
         """Find a tool with the keyboard and place it; its node's id."""
         before = {node.id for node in self.graph.nodes}
-        self.bench.handlers.search_at(QPointF(x, y), self.editor.canvas.mapToGlobal(QPoint(60, 60)))
+        self.handlers.search_at(QPointF(x, y), self.editor.canvas.mapToGlobal(QPoint(60, 60)))
         self.wait(lambda: QApplication.focusWidget() is not None)
         self.type(tool)
         self.key(Qt.Key.Key_Return)
@@ -172,6 +176,7 @@ def hand(qtbot: QtBot, services: Services, tmp_path: Path) -> Iterator[Hand]:
     background = Background(messages.report)
     autosave = Autosave(tmp_path / "recovery")
     bench = Workbench(Settings(tmp_path / "settings.ini"), messages, background, autosave)
+    handlers = Handlers(bench)
     bridge = EngineBridge()
     bench.attach(services, bridge)
     bench.set_samples([Sample(name, load_sample(name)) for name in SAMPLES])
@@ -179,7 +184,7 @@ def hand(qtbot: QtBot, services: Services, tmp_path: Path) -> Iterator[Hand]:
     bench.window.show()
     qtbot.waitExposed(bench.window)
     bench.window.activateWindow()
-    hand = Hand(bench, services, bridge, qtbot)
+    hand = Hand(bench, handlers, services, bridge, qtbot)
     hand.settle()
     yield hand
     hand.settle()

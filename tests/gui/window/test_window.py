@@ -341,7 +341,7 @@ class TestFromOutside:
         run_id = hand.run()
         newer = GraphDefinition(name="Sum", nodes=make_graph().nodes[:1])
         hand.editor.document.replace(newer, "test")
-        hand.bench.handlers.refresh()
+        hand.handlers.refresh()
         hand.bench.runs.clear(hand.editor)
         choose_run(hand, hand.bench.runs_model.row_of(run_id))
         hand.wait(lambda: hand.editor.read_only)
@@ -515,7 +515,7 @@ class TestLooks:
     def test_escape_closes_the_command_palette(self, hand: Hand):
         hand.focus_canvas()
         hand.key(Qt.Key.Key_P, CONTROL | SHIFT)
-        palette = hand.bench.handlers._commands
+        palette = hand.handlers._commands
         assert palette.isVisible()
         hand.key(Qt.Key.Key_Escape)
         assert not palette.isVisible()
