@@ -252,6 +252,11 @@ class ExecutionEngine:
         return self._conductor.running_steps
 
     @property
+    def abandoned_steps(self) -> int:
+        """How many threads are still busy with a step that was given up: it timed out, or its run has ended."""
+        return self._conductor.abandoned_steps
+
+    @property
     def active_runs(self) -> int:
         """How many runs have not ended."""
         return self._conductor.active_runs

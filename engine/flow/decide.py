@@ -33,6 +33,7 @@ from engine.model.events import (
     STOPPED,
     BreakpointsSet,
     CancelRequested,
+    LogWritten,
     RunAccepted,
     RunCompleted,
     RunContinued,
@@ -95,6 +96,8 @@ def _change_run(run: RunState, happened: RunEvent) -> list[RunEvent]:
             run.breakpoints = frozenset(index[node] for node in happened.nodes if node in index)
         case RunSuspended():
             run.suspended = True
+        case LogWritten():
+            pass  # told, and that is all
         case RunWaiting():
             run.status, run.waiting_for = RunStatus.WAITING, happened.reason
         case _:

@@ -10,6 +10,7 @@ from engine.model.events import (
     BreakpointsSet,
     CancelRequested,
     JournalEntry,
+    LogWritten,
     RunAccepted,
     RunCancelled,
     RunCompleted,
@@ -77,6 +78,9 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             )
         case RunResumed() | RunRetried() | RunContinued():
             return "workflow_resumed", None, _RESUMED[type(event)], {"status": "running"}
+        case LogWritten():
+            data = {"level": event.level, "visit": event.visit, "attempt": event.attempt}
+            return "log", event.node, event.message, data
         case CancelRequested() | StepsAbandoned() | StepAllowed() | BreakpointsSet() | RunSuspended():
             return _describe_note(event)
         case _:

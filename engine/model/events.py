@@ -113,6 +113,18 @@ class StepCancelled:
 
 
 @dataclass(slots=True)
+class LogWritten:
+    """A line that a tool printed or logged. ``level`` is debug, info, warning, error or critical."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    level: str
+    message: str
+
+
+@dataclass(slots=True)
 class CancelRequested:
     at: int
 
@@ -211,6 +223,7 @@ RunEvent: TypeAlias = (
     | StepDue
     | StepSkipped
     | StepCancelled
+    | LogWritten
     | CancelRequested
     | StepsAbandoned
     | RunCompleted
@@ -235,6 +248,7 @@ INPUTS = (
     StepCompleted,
     StepFailed,
     StepDue,
+    LogWritten,
     CancelRequested,
     StepsAbandoned,
     RunPaused,
