@@ -15,6 +15,7 @@ from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
+from engine.execution.executors import check_isolation
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
 from engine.flow.plan import Plan, compile_plan
@@ -129,7 +130,7 @@ class ExecutionEngine:
                 return _done(value=False)
             run = self._load_run(about)
             catalog = self.tools.list_tools()
-            problems = check_runnable(run.plan.graph, catalog)
+            problems = check_runnable(run.plan.graph, catalog) or check_isolation(run.plan.graph, catalog)
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
             live = LiveRun(run, about, _bind_tools(run.plan, catalog))
@@ -398,8 +399,12 @@ class _Prepared:
         """The first thing that keeps the graph from running with these tools."""
         checked = self._checked
         if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
-            checked = self._checked = (tools, next(iter(check_runnable(self.plan.graph, catalog)), None))
+            checked = self._checked = (tools, self._look(catalog))
         return checked[1]
+
+    def _look(self, catalog: dict[str, Tool]) -> Problem | None:
+        graph = self.plan.graph
+        return next(iter(check_runnable(graph, catalog) or check_isolation(graph, catalog)), None)
 
 
 def _make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:

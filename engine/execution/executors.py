@@ -14,11 +14,13 @@ from engine.execution import output
 from engine.execution.async_loop import AsyncLoop
 from engine.execution.attempts import Attempt, now_us
 from engine.execution.deadlines import Deadline, Deadlines
-from engine.execution.processes import ProcessPool
+from engine.execution.processes import ProcessPool, explain_no_reference
 from engine.execution.qt_pool import ThreadPool
 from engine.execution.tool_reference import NoReference, find_reference, is_script
 from engine.model.events import LogWritten, RunEvent, StepStarted
-from engine.model.tool import Tool
+from engine.model.graph import GraphDefinition
+from engine.model.problem import Problem, Severity
+from engine.model.tool import Catalog, Tool
 
 Post = Callable[[str, RunEvent], None]
 
@@ -122,6 +124,21 @@ class Executors:
             attempt.run_id,
             LogWritten(now_us(), started.node, started.visit, started.attempt, level, text),
         )
+
+
+def check_isolation(graph: GraphDefinition, tools: Catalog) -> list[Problem]:
+    """What keeps a graph, whose tools are all there, from being run as its nodes say: tools that no process can find."""
+    problems = []
+    for node in graph.nodes:
+        if node.isolation == "process":
+            try:
+                find_reference(tools[node.function_name])
+            except NoReference as reason:
+                message = f'"{node.id}": {explain_no_reference(node.function_name, reason)}'
+                problems.append(
+                    Problem(Severity.ERROR, "no-process", message, node_id=node.id, field="isolation")
+                )
+    return problems
 
 
 def _why_not(tool: Tool) -> str | None:

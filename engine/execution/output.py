@@ -63,11 +63,12 @@ class StepLog:
                 return
             if self._is_full:
                 self._more += text.count("\n")
+                self._parts[stream] = [] if text.endswith("\n") else [""]  # counted when it ends
                 return
             *complete, rest = text.split("\n")
             for line in complete:
                 self._take("".join((*self._parts.pop(stream, ()), line)), _STREAMS[stream])
-            if rest and not self._is_full:
+            if rest:
                 parts = self._parts.setdefault(stream, [])
                 parts.append(rest)
                 if "\r" in rest or len(parts) > 1_000:  # a progress bar: only what it shows last counts
@@ -92,7 +93,8 @@ class StepLog:
             if not self._open:
                 return
             for stream, parts in self._parts.items():
-                self._take("".join(parts), _STREAMS[stream])
+                if parts:
+                    self._take("".join(parts), _STREAMS[stream])
             self._open = False
             if self._more:
                 self._emit(
