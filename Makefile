@@ -2,7 +2,7 @@
 # make test    install what is missing and run every check and test
 # `make help` lists the rest.
 
-.PHONY: run test setup lint format coverage lock clean help
+.PHONY: run test setup lint format coverage bench lock clean help
 
 run: setup  ## start the program
 	@exec .venv/bin/python main.py $(ARGS)
@@ -27,6 +27,10 @@ coverage:  ## run the tests and show what they do not reach
 	@.venv/bin/python -m coverage run -m pytest
 	@.venv/bin/python -m coverage combine -q
 	@.venv/bin/python -m coverage report
+
+bench: setup  ## what steps, runs and requests cost, as tables (ARGS="--rounds 3 W1 W3", BASELINES=python)
+	@.venv/bin/python benchmarks/steps.py $(if $(BASELINES),--baselines $(BASELINES)) $(ARGS)
+	@$(if $(ARGS),,.venv/bin/python benchmarks/curves.py && .venv/bin/python benchmarks/rest.py)
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --generate-hashes \

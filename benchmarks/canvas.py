@@ -109,9 +109,26 @@ class Bench:
         return self.frames(lambda at: self.viewer.pan(22 if at % 9 < 7 else -60, 13 if at % 2 else -9))
 
     def wheel(self):
-        return self.frames(
-            lambda at: self.viewer.zoom_to(self.viewer.zoom * (1.06 if at % 2 else 1 / 1.06)), 10
-        )
+        from PySide6.QtCore import QPoint, QPointF, Qt
+        from PySide6.QtGui import QWheelEvent
+
+        viewport = self.viewer.viewport()
+        place = QPointF(640, 400)
+
+        def turn(at):
+            event = QWheelEvent(
+                place,
+                QPointF(viewport.mapToGlobal(place)),
+                QPoint(),
+                QPoint(0, 40 if at % 2 else -40),
+                Qt.MouseButton.NoButton,
+                Qt.KeyboardModifier.NoModifier,
+                Qt.ScrollPhase.NoScrollPhase,
+                False,  # noqa: FBT003  (positional in Qt)
+            )
+            self.app.sendEvent(viewport, event)
+
+        return self.frames(turn, 12)
 
     def drag(self):
         middle = self.viewer.visible_rect().center()

@@ -1,203 +1,179 @@
-"""What a durable step costs: ``python benchmarks/steps.py [--rounds 5] [--synchronous normal] [W1 W2 ...]``.
+"""What a durable step costs: ``python benchmarks/steps.py [--rounds 5] [--synchronous normal full] [W1 W2 ...]``.
 
 Workloads (each step is x + 1, every step recorded):
   W1  200 runs of a chain of 10 steps, one after another
   W2  10 runs of one step to 100 parallel steps to one join
   W3  a loop of 1,000 passes over one step
-  W4  100 runs at once of 10 steps that sleep 10 ms, with 64 workers (ms; ideal 156)
+  W4  100 runs at once of 10 steps that sleep 10 ms, with 16 and with 64 workers (ms, beside the ideal)
   W5  a layered graph of 5,000 nodes, 50 a layer, 1 to 3 inputs each
+  W6  peak memory of a process that does one of these once
+  W7  W1 beside a CPU-bound tool that runs in the same engine, as shipped (ms a run, beside the same alone)
 
-Baseline, interleaved with the workloads in the same process: plain Python in one thread with one SQLite commit a step.
-Printed are medians of the rounds; times drift with the machine, ratios less.
+Beside the engine, in the same rounds: what plain Python needs in one thread with one SQLite commit a step, the same through a
+thread pool, and (``--baselines PYTHON``: an interpreter with requirements-baselines.txt) LangGraph, DBOS and Prefect.
+Each is a process of its own. Printed are medians; times drift with the machine, ratios less.
 """
 
+from __future__ import annotations
+
 import argparse
-import random
-import resource
-import shutil
-import statistics
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
-import orjson
-import pysqlite3
+from driver import Figure, Kind, Process, SubjectFailed, interleave, once, started
+from shapes import NAP_S, Sizes, make_workloads
 
-from engine import (
-    AppConfig,
-    EdgeDefinition,
-    ExecutionEngine,
-    GraphDefinition,
-    GraphManager,
-    NodeDefinition,
-    StateManager,
-    ToolRegistry,
-)
-from engine.storage.database import open_database
-
-
-def increment(x: int) -> int:
-    return x + 1
-
-
-def nap(x: int) -> int:
-    time.sleep(0.01)
-    return x
-
-
-def node(name: str, tool: str = "increment") -> NodeDefinition:
-    return NodeDefinition(id=name, function_name=tool, bindings={"x": "state.x"}, save_as="x")
-
-
-def graph(name: str, nodes: list[NodeDefinition], pairs: list[tuple[str, str]]) -> GraphDefinition:
-    edges = tuple(EdgeDefinition(from_node=a, to_node=b) for a, b in pairs)
-    return GraphDefinition(name=name, nodes=tuple(nodes), edges=edges)
-
-
-def chain(tool: str = "increment") -> GraphDefinition:
-    return graph(
-        "chain", [node(f"n{i}", tool) for i in range(10)], [(f"n{i}", f"n{i + 1}") for i in range(9)]
-    )
-
-
-def fan(width: int) -> GraphDefinition:
-    middle = [f"m{i}" for i in range(width)]
-    pairs = [("first", name) for name in middle] + [(name, "last") for name in middle]
-    return graph("fan", [node("first"), *(node(name) for name in middle), node("last")], pairs)
-
-
-def loop(passes: int) -> GraphDefinition:
-    back = EdgeDefinition(from_node="n", to_node="n", condition=f"visit < {passes}")
-    return GraphDefinition(name="loop", nodes=(node("n"),), edges=(back,), entry_point="n")
-
-
-def layers(count: int, width: int = 50) -> GraphDefinition:
-    dice = random.Random(1)
-    names = [f"n{i}" for i in range(count)]
-    pairs = []
-    for i in range(width, count):
-        start = (i // width - 1) * width
-        pairs += [(names[p], names[i]) for p in dice.sample(range(start, start + width), dice.randint(1, 3))]
-    return graph("layers", [node(name) for name in names], pairs)
-
-
-class Ours:
-    def __init__(self, folder: Path, synchronous: str, workers: int) -> None:
-        config = AppConfig(
-            database_url=f"sqlite:///{folder}/ours.db", synchronous=synchronous, workers=workers
-        )
-        self.database = open_database(config)
-        self.graphs = GraphManager(self.database)
-        tools = ToolRegistry()
-        tools.register_tool("increment", increment, "x + 1")
-        tools.register_tool("nap", nap, "Sleeps 10 ms")
-        self.engine = ExecutionEngine(
-            graph_manager=self.graphs,
-            state_manager=StateManager(self.database),
-            tool_registry=tools,
-            config=config,
-        )
-
-    def run(
-        self, definition: GraphDefinition, times: int = 1, *, together: bool = False
-    ) -> Callable[[], None]:
-        graph_id = self.graphs.create_graph(definition)
-        batch = times if together else 1
-
-        def go() -> None:
-            for _ in range(times // batch):
-                for run_id in [self.engine.execute_workflow(graph_id, {"x": 0}) for _ in range(batch)]:
-                    run = self.engine.wait(run_id, 60)
-                    if run.status.value != "completed":
-                        raise RuntimeError(run.error_message)
-
-        return go
-
-    def close(self) -> None:
-        self.engine.close()
-        self.database.close()
-
-
-class Floor:
-    """The least that a durable step can cost in Python: a loop with one commit a step."""
-
-    def __init__(self, folder: Path, synchronous: str) -> None:
-        self.connection = pysqlite3.connect(f"{folder}/floor.db", isolation_level=None)
-        for text in ("journal_mode=WAL", f"synchronous={synchronous}"):
-            self.connection.execute(f"PRAGMA {text}")
-        self.connection.execute("CREATE TABLE steps (seq INTEGER PRIMARY KEY, run TEXT, data BLOB)")
-
-    def run(self, steps: int) -> Callable[[], None]:
-        def go() -> None:
-            for number in range(steps):
-                row = orjson.dumps({"node": "n", "result": increment(number)})
-                self.connection.execute("BEGIN IMMEDIATE")
-                self.connection.execute("INSERT INTO steps (run, data) VALUES (?, ?)", ("run", row))
-                self.connection.execute("COMMIT")
-
-        return go
-
-    def close(self) -> None:
-        self.connection.close()
-
-
-def measure(go: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    go()
-    return time.perf_counter() - began
+TIMED = ("W1", "W2", "W3", "W4/16", "W4/64", "W5")
+OURS = "engine"
+PLAIN, POOLED = "one thread", "thread pool"
+# What the design allows: microseconds a step (W4: ms).
+TARGETS = {
+    "normal": {"W1": 100, "W2": 30, "W3": 100, "W4/64": 190, "W5": 50},
+    "full": {"W1": 400, "W2": 60, "W3": 350, "W5": 80},
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", nargs="*", default=["W1", "W2", "W3", "W4", "W5"])
+    chosen = read_arguments()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for synchronous in chosen.synchronous:
+            kinds = make_kinds(chosen, synchronous)
+            (folder / synchronous).mkdir()
+            with started(kinds, folder / synchronous, synchronous) as processes:
+                print_times(synchronous, processes, [name for name in TIMED if wanted(chosen, name)])
+        if wanted(chosen, "W6"):
+            kinds = [kind for kind in make_kinds(chosen, "normal") if kind.name != POOLED]
+            print_memory(kinds, folder)
+        if wanted(chosen, "W7"):
+            print_beside(make_kinds(chosen, "normal")[0], folder, chosen.rounds)
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("workloads", nargs="*", help="some of W1 to W7 (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--synchronous", choices=["normal", "full"], action="append")
-    chosen = parser.parse_args()
-    print(f"{'':4}{'synchronous':>12}{'us a step':>12}{'floor':>8}{'ratio':>8}{'spread':>16}")
-    for synchronous in chosen.synchronous or ["normal", "full"]:
-        folder = Path(tempfile.mkdtemp())
-        ours, wide = Ours(folder, synchronous, 8), None
-        floor = Floor(folder, synchronous)
-        work = {
-            "W1": (2_000, ours.run(chain(), 200)),
-            "W2": (1_020, ours.run(fan(100), 10)),
-            "W3": (1_000, ours.run(loop(1_000))),
-            "W5": (5_000, ours.run(layers(5_000))),
+    parser.add_argument("--baseline-rounds", type=int, default=2)
+    parser.add_argument("--synchronous", nargs="+", default=["normal", "full"], choices=("normal", "full"))
+    parser.add_argument(
+        "--baselines", metavar="PYTHON", help="an interpreter with requirements-baselines.txt"
+    )
+    for size in fields(Sizes):
+        parser.add_argument(f"--{size.name}", type=int, default=size.default, metavar="N")
+    return parser.parse_args()
+
+
+def wanted(chosen: argparse.Namespace, workload: str) -> bool:
+    return not chosen.workloads or workload in chosen.workloads or workload[:2] in chosen.workloads
+
+
+def make_kinds(chosen: argparse.Namespace, synchronous: str) -> list[Kind]:
+    sizes = Sizes(**{size.name: getattr(chosen, size.name) for size in fields(Sizes)})
+    own = [
+        (OURS, ("subject_engine.py",)),
+        (PLAIN, ("subject_floor.py", "plain")),
+        (POOLED, ("subject_floor.py", "pooled")),
+    ]
+    kinds = [Kind(name, script, sys.executable, sizes, chosen.rounds) for name, script in own]
+    if chosen.baselines is None:
+        return kinds
+    small = replace(sizes, chains=2, fans=1, width=20, passes=20, sleepers=4, nodes=200)
+    for name, script, size in (
+        ("LangGraph", "subject_langgraph.py", sizes),
+        ("DBOS", "subject_dbos.py", sizes),
+        ("Prefect", "subject_prefect.py", small),
+    ):
+        if has(chosen.baselines, name) and (name != "Prefect" or synchronous == "normal"):
+            rounds = min(chosen.rounds, chosen.baseline_rounds)
+            kinds.append(Kind(name, (script,), chosen.baselines, size, rounds))
+    return kinds
+
+
+def has(python: str, name: str) -> bool:
+    found = subprocess.run([python, "-c", f"import {name.lower()}"], check=False, capture_output=True)
+    return found.returncode == 0
+
+
+def print_times(synchronous: str, processes: list[Process], workloads: list[str]) -> None:
+    if not workloads:
+        return
+    names = [process.kind.name for process in processes]
+    print(f"\nsynchronous={synchronous}: microseconds a step (W4: ms), and ratios to {OURS}\n")
+    print(f"| | {' | '.join(names)} | spread of {OURS} | target |")
+    print(f"|---|{'---:|' * (len(names) + 2)}")
+    for workload in workloads:
+        # One thread needs a hundred times longer where steps sleep, and says nothing.
+        asked = [p for p in processes if not (workload.startswith("W4") and p.kind.name == PLAIN)]
+        figures = interleave(asked, workload)
+        units = {p.kind.name: unit_of(p.kind.sizes, workload) for p in asked}
+        scaled = {
+            name: Figure([value * units[name] for value in figure.values]) for name, figure in figures.items()
         }
-        for name in ("W1", "W2", "W3", "W5"):
-            if name not in chosen.workloads:
+        ours = scaled[OURS]
+        cells = [describe(name, scaled.get(name), ours) for name in names]
+        target = f"{TARGETS[synchronous].get(workload, '')}"
+        if workload.startswith("W4"):
+            sizes = processes[0].kind.sizes
+            ideal = sizes.sleepers * 10 * NAP_S / int(workload[3:]) * 1e3
+            target += f" (ideal {ideal:.0f}: {ours.median / ideal:.2f}x)"
+        print(f"| {workload} | {' | '.join(cells)} | {ours.spread} | {target} |", flush=True)
+
+
+def unit_of(sizes: Sizes, workload: str) -> float:
+    """What turns seconds into the unit of the table."""
+    work = make_workloads(sizes)[workload]
+    if not work.together:
+        return 1e6 / work.steps
+    return 1e3 * make_workloads(Sizes())[workload].steps / work.steps
+
+
+def describe(name: str, figure: Figure | None, ours: Figure) -> str:
+    if figure is None:
+        return "-"
+    if name == OURS:
+        return f"**{figure.median:.0f}**"
+    return f"{figure.median:.0f} ({figure.median / ours.median:.2f}x)"
+
+
+def print_memory(kinds: list[Kind], folder: Path) -> None:
+    print("\nW6: peak memory in MB of a process that does the workload once\n")
+    workloads = ["W1", "W2", "W3", "W4/64", "W5"]
+    print(f"| | {' | '.join(workloads)} |\n|---|{'---:|' * len(workloads)}")
+    for kind in kinds:
+        cells: list[str] = []
+        for number, workload in enumerate(workloads):
+            if kind.name == PLAIN and workload.startswith("W4"):
+                cells.append("-")
                 continue
-            steps, go = work[name]
-            base = floor.run(min(steps, 2_000))
-            go()
-            times, floors = [], []
-            for _ in range(chosen.rounds):
-                times.append(measure(go) / steps * 1e6)
-                floors.append(measure(base) / min(steps, 2_000) * 1e6)
-            middle, low = statistics.median(times), statistics.median(floors)
-            print(
-                f"{name:4}{synchronous:>12}{middle:12.0f}{low:8.0f}{middle / low:8.1f}"
-                f"{min(times):8.0f}-{max(times):.0f}",
-                flush=True,
-            )
-        ours.close()
-        if "W4" in chosen.workloads:
-            (folder / "wide").mkdir()
-            wide = Ours(folder / "wide", synchronous, 64)
-            go = wide.run(chain("nap"), 100, together=True)
-            go()
-            times = [measure(go) * 1e3 for _ in range(chosen.rounds)]
-            ideal = 100 * 10 * 10 / 64
-            middle = statistics.median(times)
-            print(
-                f"W4  {synchronous:>12}{middle:10.0f}ms{ideal:6.0f}ms{middle / ideal:8.2f}{min(times):8.0f}-{max(times):.0f}"
-            )
-            wide.close()
-        floor.close()
-        shutil.rmtree(folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory {peak:.0f} MB")
+            place = folder / f"memory-{kind.name.replace(' ', '-')}-{number}"
+            try:
+                cells.append(f"{once(kind, place, 'normal', [workload])[0]['peak_mb']:.0f}")
+            except SubjectFailed as error:
+                print(error, file=sys.stderr)
+                cells.append("-")
+        print(f"| {kind.name} | {' | '.join(cells)} |", flush=True)
+
+
+def print_beside(kind: Kind, folder: Path, rounds: int) -> None:
+    alone: list[float] = []
+    beside: list[float] = []
+    runs = kind.sizes.beside
+    for number in range(min(rounds, 3)):
+        asked = ["W7/alone", "W7/alone", "W7", "W7"]  # the first of each is for warming up
+        answers = once(kind, folder / f"beside-{number}", "normal", asked)
+        alone.append(answers[1]["seconds"] * 1e3 / runs)
+        beside.append(answers[3]["seconds"] * 1e3 / runs)
+    one, two = Figure(alone), Figure(beside)
+    print(
+        "\nW7: milliseconds a run of 10 steps, alone and beside a CPU-bound tool in the same engine, as shipped\n"
+    )
+    print("| alone | beside | ratio | target |\n|---:|---:|---:|---:|")
+    print(f"| {one.median:.1f} | {two.median:.1f} ({two.spread}) | {two.median / one.median:.1f}x | 3x |")
 
 
 if __name__ == "__main__":

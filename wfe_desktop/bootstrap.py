@@ -17,14 +17,15 @@ from typing import Any
 import platformdirs
 import PySide6
 from pydantic import ValidationError
-from PySide6.QtCore import QEvent, QObject, QTimer
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtWidgets import QApplication
 
 from engine.config import AppConfig
 from engine.errors import DatabaseError
 from engine.execution.services import Services, open_services
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
+from wfe_desktop.dialogs.question import DISCARD, NO, YES, ask
 from wfe_desktop.document.autosave import Autosave, Recovered, find_recovery
 from wfe_desktop.editors import Sample
 from wfe_desktop.messages import Messages
@@ -39,7 +40,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CLOSE_ENGINE_S = 3.0
 CLOSE_SERVER_S = 6.0
 COLLECT_EVERY_MS = 2_000
-COLLECT_AFTER_IDLE_S = 0.4
+MOST_YOUNG = 700
+FULL_COLLECTION_EVERY = 10
 
 log = logging.getLogger(__name__)
 
@@ -79,41 +81,32 @@ class IdleCollector(QObject):
     Left to itself it runs on whichever thread trips it, and would destroy graphics items on a worker's.
     """
 
-    def __init__(self, app: QApplication) -> None:
-        super().__init__(app)
-        self._app = app
-        self._loop_time = asyncio.get_running_loop().time
-        self._last_input = self._loop_time()
+    def __init__(self) -> None:
+        super().__init__()
         gc.disable()
         gc.collect()
         gc.freeze()
-        app.installEventFilter(self)
         self._timer = QTimer(self)
         self._timer.setInterval(COLLECT_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
 
     def close(self) -> None:
-        """Give the collector back to Python."""
+        """Collect for the last time and give the collector back to Python."""
         self._timer.stop()
-        self._app.removeEventFilter(self)
+        gc.collect()
         gc.unfreeze()
         gc.enable()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        del watched
-        if event.type() in {QEvent.Type.MouseMove, QEvent.Type.KeyPress, QEvent.Type.Wheel}:
-            self._last_input = self._loop_time()
-        return False
-
-    def _collect(self) -> None:
-        young, middle, _ = gc.get_count()
-        if self._loop_time() - self._last_input < COLLECT_AFTER_IDLE_S:
-            return
-        if young > 700:
-            gc.collect(1)
-        if middle > 50:
+    @staticmethod
+    def _collect() -> None:
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            return  # something is being dragged
+        young, _, old = gc.get_count()
+        if old >= FULL_COLLECTION_EVERY:
             gc.collect()
+        elif young > MOST_YOUNG:
+            gc.collect(1)
 
 
 def run_window(options: StartOptions) -> int:
@@ -157,13 +150,12 @@ class Program:
         except ValidationError as error:
             print(f"The configuration is wrong: {describe_settings_error(error)}", file=sys.stderr)  # noqa: T201
             return 2
+        collector = IdleCollector()
         bench, found = self._build()
         loop = asyncio.get_running_loop()
         self._handle_signals(loop)
         try:
             bench.window.show()
-            collector = IdleCollector(self._app)
-            self._closers.append(("the collector", collector.close, 1.0))
             await self._open(bench, config, found)
             await self._stop.wait()
         finally:
@@ -175,7 +167,10 @@ class Program:
             bench.window.let_go()
             bench.window.deleteLater()
             bench.deleteLater()
-            await asyncio.sleep(0)
+            QApplication.sendPostedEvents(
+                None, QEvent.Type.DeferredDelete.value
+            )  # now, while all else is there
+            collector.close()
         return self._status
 
     def _build(self) -> tuple[Workbench, list[Recovered]]:
@@ -210,6 +205,7 @@ class Program:
 
         # Beside its deadline it gives threads that do not stop some seconds of grace.
         self._closers.append(("the engine", lambda: asyncio.to_thread(close_engine), CLOSE_ENGINE_S + 5))
+        self._closers.append(("what the window reads", bench.background.close, 1.0))
         bridge = EngineBridge()
         bench.attach(services, bridge)
         self._closers += [("the bridge", bridge.close, 1.0), ("the engine's news", bench.detach, 1.0)]
@@ -263,37 +259,29 @@ class Program:
     @staticmethod
     def _offer_recovery(bench: Workbench, found: list[Recovered]) -> None:
         names = ", ".join(f"“{one.graph.name}”" for one in found[:4])
-        box = QMessageBox(bench.window)
-        box.setObjectName("recovery_box")
-        box.setWindowTitle("Unsaved work was found")
-        box.setText(f"The program ended before {names} could be saved.")
-        box.setInformativeText("Restore it as it was at the last change?")
-        restore = box.addButton("Restore", QMessageBox.ButtonRole.AcceptRole)
-        box.addButton("Throw away", QMessageBox.ButtonRole.DestructiveRole)
-        later = box.addButton("Later", QMessageBox.ButtonRole.RejectRole)
 
-        def answered(_: int) -> None:
-            chosen = box.clickedButton()
-            box.deleteLater()
+        def restore() -> None:
             for one in found:
-                if chosen is restore:
-                    bench.filing.open_recovered(one)
-                elif chosen is not later:
-                    bench.background.run(one.discard)
+                bench.filing.open_recovered(one)
 
-        box.finished.connect(answered)
-        box.open()
+        def throw_away() -> None:
+            for one in found:
+                bench.background.run(one.discard)
+
+        ask(
+            bench.window,
+            "recovery_box",
+            "Unsaved work was found",
+            f"The program ended before {names} could be saved.",
+            "Restore it as it was at the last change?",
+            (("Restore", YES, restore), ("Throw away", DISCARD, throw_away), ("Later", NO, None)),
+        )
 
     async def _refuse(self, bench: Workbench, what: str, why: str) -> None:
         """Say why the program cannot go on, and leave when that was read."""
         print(f"{what}: {why}", file=sys.stderr, flush=True)  # noqa: T201
         self._status = 1
-        box = QMessageBox(
-            QMessageBox.Icon.Critical, what, why, QMessageBox.StandardButton.Close, bench.window
-        )
-        box.setObjectName("refusal_box")
-        box.finished.connect(lambda _: self._stop.set())
-        box.open()
+        ask(bench.window, "refusal_box", what, f"{what}.", why, (("Close", NO, self._stop.set),))
 
     # ----------------------------------------------------------------------------------------------- the end
 

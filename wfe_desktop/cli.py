@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_qt()
         command: Command = parsed.command
         return command(parsed, options)
+    except BrokenPipeError:  # whoever read the output has had enough, as in `wfe runs | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_STARTED
     except (WorkflowError, WorkflowFileError, pydantic.ValidationError) as error:
         _explain(error)
         starting = parsed.command is _start and isinstance(error, WorkflowError)

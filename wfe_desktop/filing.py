@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QStandardPaths, Signal
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from engine.model.graph import GraphDefinition
 from engine.model.tool import Catalog
 from wfe_desktop.background import Background
 from wfe_desktop.canvas.export import ExportError
+from wfe_desktop.dialogs.question import DISCARD, NO, YES, ask
 from wfe_desktop.document.autosave import Autosave, Recovered
 from wfe_desktop.document.document import NEW_NAME, WorkflowDocument
 from wfe_desktop.document.files import SUFFIX, load_graph_file, save_graph_file
@@ -92,7 +93,16 @@ class Filing(QObject):
             if then is not None:
                 then(editor)
 
-        self._background.run(lambda: load_graph_file(path), done)
+        def failed(error: BaseException) -> None:
+            self._messages.report(error)
+            self.ensure_open()
+
+        self._background.run(lambda: load_graph_file(path), done, failed)
+
+    def ensure_open(self) -> None:
+        """There is always a workflow to work on: an empty one, where nothing else is open."""
+        if not len(self._editors):
+            self.new()
 
     def open_sample(self, graph: GraphDefinition) -> Editor:
         """Open a workflow that comes with the program, as one of the user's own."""
@@ -249,30 +259,20 @@ class Filing(QObject):
         if editor.document.is_clean:
             go_on()
             return
-        box = QMessageBox(self._window)
-        box.setObjectName("unsaved_box")
-        box.setIcon(QMessageBox.Icon.NoIcon)
-        box.setWindowTitle("Unsaved changes")
-        box.setText(f"Save the changes to “{editor.document.title}”?")
-        box.setInformativeText("They are lost if you don't.")
-        buttons = QMessageBox.StandardButton
-        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
-        box.button(buttons.Save).setProperty("accent", "true")
-        box.button(buttons.Discard).setText("Don't save")
-
-        def answered(_: int) -> None:
-            answer = box.standardButton(box.clickedButton())
-            box.deleteLater()
-            if answer == buttons.Save:
-                self.save(editor, go_on)
-            elif answer == buttons.Discard:
-                go_on()
-
-        box.finished.connect(answered)
-        box.open()
+        ask(
+            self._window,
+            "unsaved_box",
+            "Unsaved changes",
+            f"Save the changes to “{editor.document.title}”?",
+            "They are lost if you don't.",
+            (
+                ("Save", YES, lambda: self.save(editor, go_on)),
+                ("Don't save", DISCARD, go_on),
+                ("Cancel", NO, None),
+            ),
+        )
 
     def _close(self, editor: Editor) -> None:
         self._autosave.forget(editor.document)
         self._editors.remove(editor)
-        if not len(self._editors):
-            self.new()
+        self.ensure_open()

@@ -231,7 +231,7 @@ class Handlers(QObject):
 
     def _open_database(self) -> None:
         dialog = OpenGraphDialog(self._bench.window, self._bench.graphs_model)
-        dialog.chosen.connect(self._bench.open_graph)
+        dialog.chosen.connect(self._bench.library.open_graph)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 

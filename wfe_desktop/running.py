@@ -14,14 +14,14 @@ from engine.execution.services import Services
 from engine.flow.presenter import present
 from engine.model.events import JournalEntry
 from engine.model.graph import GraphDefinition
-from engine.model.run import EventRecord, RunSnapshot
+from engine.model.run import RunSnapshot
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.canvas.spec import NodeRunView
 from wfe_desktop.document.edits import same_graph
 from wfe_desktop.editors import Editor, Editors
 from wfe_desktop.messages import Messages
-from wfe_desktop.models.log import MOST_LINES, LogModel
+from wfe_desktop.models.log import MOST_LINES, LogLine, LogModel
 from wfe_desktop.models.run_view import Changes, RunView, StepView
 from wfe_desktop.models.runs import RunsModel
 
@@ -41,13 +41,13 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as it was read: where it stands, its graph, whether that is still the newest version, its events."""
+    """A run as it was read, made ready to be shown. ``is_newest``: its graph is still the newest version."""
 
     snapshot: RunSnapshot
     graph: GraphDefinition
     is_newest: bool
-    entries: list[JournalEntry]
-    records: list[EventRecord]
+    view: RunView
+    lines: list[LogLine]
 
 
 def load_run(services: Services, run_id: str) -> LoadedRun:
@@ -63,7 +63,12 @@ def load_run(services: Services, run_id: str) -> LoadedRun:
     while page := services.engine.read_events(since=since, run_id=run_id, limit=PAGE):
         entries.extend(page)
         since = page[-1].seq
-    return LoadedRun(snapshot, graph, is_newest, list(entries), [present(entry) for entry in entries])
+    view = RunView(run_id, graph)
+    view.load(snapshot)
+    view.load_spans(entry for entry in entries if entry.seq <= view.seq)
+    view.fold(entries)
+    lines = [LogLine.from_record(present(entry)) for entry in entries]
+    return LoadedRun(snapshot, graph, is_newest, view, lines)
 
 
 def has_shape(one: GraphDefinition, other: GraphDefinition) -> bool:
@@ -169,7 +174,9 @@ class RunControl(QObject):
             self._background.follow(future, started, owner=editor)
 
         def started(run_id: str) -> None:
-            self.follow(editor, run_id)
+            already = self._followers.get(editor)
+            if already is None or already.run_id != run_id:  # its first events may have been quicker
+                self.follow(editor, run_id)
             if then is not None:
                 then()
 
@@ -288,10 +295,7 @@ class RunControl(QObject):
     def _has_loaded(self, follower: Follower, loaded: LoadedRun) -> None:
         if self._followers.get(follower.editor) is not follower:
             return
-        view = RunView(follower.run_id, loaded.graph)
-        view.load(loaded.snapshot)
-        view.load_spans(entry for entry in loaded.entries if entry.seq <= view.seq)
-        view.fold(loaded.entries)
+        view = loaded.view
         view.fold(follower.waiting)
         follower.view, late = view, follower.waiting
         follower.waiting = []
@@ -301,7 +305,7 @@ class RunControl(QObject):
         if follower.editor is self._editors.current:
             self._log_run = follower.run_id
             self._log.clear()
-            self._log.append(loaded.records)
+            self._log.append_lines(loaded.lines)
             self._log.append([present(entry) for entry in late])
             self.shown_changed.emit()
             self.state_read.emit(loaded.snapshot)

@@ -159,10 +159,10 @@ class MainWindow(QMainWindow):
         bar.toggleViewAction().setVisible(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.addWidget(self.top_bar)
-        bar.setStyleSheet("QToolBar { padding: 0px; spacing: 0px; margin: 0px; }")
+        bar.setStyleSheet("QToolBar { padding: 0px; spacing: 0px; margin: 0px; border: none; }")
         inside = bar.layout()
         if inside is not None:
-            inside.setContentsMargins(0, 0, 0, 1)
+            inside.setContentsMargins(0, 0, 0, 0)
             inside.setSpacing(0)
         self.setCentralWidget(self.editors.stack)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)

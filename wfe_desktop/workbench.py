@@ -7,15 +7,14 @@ from typing import cast
 
 from PySide6.QtCore import QObject, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
 from engine.execution.services import Services
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
-from engine.model.run import GraphSummary, RunSnapshot
+from engine.model.run import RunSnapshot
 from engine.model.status import RunStatus
 from engine.model.tool import Catalog
-from engine.storage.graphs import GraphChanged
 from wfe_desktop import theme
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
@@ -25,6 +24,7 @@ from wfe_desktop.document.edits import EdgeKey
 from wfe_desktop.editors import Editor, Editors, Sample
 from wfe_desktop.filing import Filing
 from wfe_desktop.handlers import Handlers
+from wfe_desktop.library import Library
 from wfe_desktop.messages import Messages
 from wfe_desktop.models.graphs import GraphsModel
 from wfe_desktop.models.log import LogModel
@@ -42,7 +42,6 @@ from wfe_desktop.settings import Settings
 from wfe_desktop.window import PROBLEMS, TITLE, MainWindow
 
 POLL_MS = 300
-LIST_DELAY_MS = 150
 
 
 def session_entry(editor: Editor) -> str:
@@ -60,7 +59,6 @@ class Workbench(QObject):
     leave_allowed = Signal()
     """The user wants to leave, and nothing would be lost."""
     _tools_changed = Signal()
-    _graph_changed = Signal(GraphChanged)
 
     def __init__(
         self, settings: Settings, messages: Messages, background: Background, autosave: Autosave
@@ -85,6 +83,9 @@ class Workbench(QObject):
             self.inspector,
         )
         self.filing = Filing(self.window, self.editors, background, messages, settings, autosave)
+        self.library = Library(
+            self.window, self.editors, self.filing, background, messages, self.graphs_model
+        )
         self.checker = ProblemChecker(background)
         self.services: Services | None = None
         self.runs: RunControl | None = None
@@ -95,10 +96,6 @@ class Workbench(QObject):
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
         self._poll.timeout.connect(self._show_work)
-        self._list_timer = QTimer(self)
-        self._list_timer.setSingleShot(True)
-        self._list_timer.setInterval(LIST_DELAY_MS)
-        self._list_timer.timeout.connect(self._list_graphs)
         self.handlers = Handlers(self)
         self._connect()
         self.window.lay_out(settings.docks)
@@ -119,14 +116,12 @@ class Workbench(QObject):
         runs.stored.connect(lambda _: self._show_saved())
         runs.version_requested.connect(self._open_version)
         self._tools_changed.connect(self._take_catalog)
-        self._graph_changed.connect(self._follow_graph)
         self._unsubscribe = [
             services.registry.subscribe(self._tools_changed.emit),
-            services.graphs.subscribe(self._graph_changed.emit),
             services.engine.subscribe(bridge.take),
         ]
         self._take_catalog()
-        self._list_graphs()
+        self.library.attach(services)
         self.runs_model.reload()
         self._poll.start()
         self._show_work()
@@ -137,7 +132,7 @@ class Workbench(QObject):
     def detach(self) -> None:
         """The engine is about to close: take nothing more from it."""
         self._poll.stop()
-        self._list_timer.stop()
+        self.library.detach()
         self.checker.watch(None)
         self.editors.silence()
         if self.runs is not None:
@@ -168,9 +163,11 @@ class Workbench(QObject):
         """Open what an earlier session had open; what has gone since is left out."""
         kind, _, place = entry.partition(":")
         if kind == "graph":
-            self.open_graph(place, is_asked=False)
+            self.library.open_graph(place, is_asked=False)
         elif Path(place).is_file():
             self.filing.open_file(Path(place))
+        else:
+            self.filing.ensure_open()
 
     def save_settings(self) -> None:
         """Remember how the window looks and what is open."""
@@ -191,8 +188,9 @@ class Workbench(QObject):
         editors.tabs.new_requested.connect(self.filing.new)
         self.filing.store_requested.connect(self._store)
         self.palette.tool_chosen.connect(self._place_tool)
-        self.workflows.open_requested.connect(self.open_graph)
-        self.workflows.delete_requested.connect(self._ask_delete)
+        self.workflows.open_requested.connect(self.library.open_graph)
+        self.workflows.delete_requested.connect(self.library.ask_delete)
+        self.library.place_changed.connect(self._show_saved)
         self.runs_panel.run_chosen.connect(self._show_chosen_run)
         self.runs_panel.stop_requested.connect(lambda run_id: self.runs.stop(run_id) if self.runs else None)
         self.runs_panel.node_chosen.connect(self._select_node)
@@ -224,7 +222,8 @@ class Workbench(QObject):
 
     def _show_editor(self) -> None:
         editor = self.editors.current
-        self.inspector.show_document(editor.document if editor and not editor.read_only else None)
+        if editor is not None:
+            self.inspector.show_document(None if editor.read_only else editor.document)
         self.checker.watch(editor)
         if editor is None:
             self.problems_model.set_problems([], GraphDefinition(name="none"))
@@ -376,26 +375,6 @@ class Workbench(QObject):
 
     # --------------------------------------------------------------------------------------------- the database
 
-    def open_graph(self, graph_id: str, *, is_asked: bool = True) -> None:
-        """Open a workflow of the database at its newest version. One that has gone is told of where ``is_asked``."""
-        services = self.services
-        if services is None:
-            return
-
-        def read() -> tuple[GraphDefinition, GraphSummary]:
-            summary = services.graphs.get_summary(graph_id)
-            return services.graphs.get_graph(graph_id, summary.version), summary
-
-        self.background.run(
-            read,
-            lambda found: self.filing.open_stored(found[0], graph_id, found[1].version),
-            lambda error: self.messages.report(error) if is_asked else self._open_something(),
-        )
-
-    def _open_something(self) -> None:
-        if not len(self.editors):
-            self.filing.new()
-
     def open_page(self) -> None:
         """Open the server's page in a browser."""
         if self.address:
@@ -412,61 +391,6 @@ class Workbench(QObject):
                 then()
 
         self.runs.store(editor, done, is_asked=True)
-
-    def _ask_delete(self, graph_id: str) -> None:
-        summary = self.graphs_model.find_graph(graph_id)
-        if summary is None or self.services is None:
-            return
-        graphs = self.services.graphs
-        box = QMessageBox(self.window)
-        box.setWindowTitle("Delete workflow")
-        box.setText(f"Delete “{summary.name}” from the database?")
-        box.setInformativeText("Its runs stay in the history. This cannot be undone.")
-        delete = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-
-        def answered(_: int) -> None:
-            if box.clickedButton() is delete:
-                self.background.run(lambda: graphs.delete_graph(graph_id))
-            box.deleteLater()
-
-        box.finished.connect(answered)
-        box.open()
-
-    def _list_graphs(self) -> None:
-        if self.services is not None:
-            self.background.run(self.services.graphs.list_graphs, self.graphs_model.set_graphs)
-
-    def _follow_graph(self, change: GraphChanged) -> None:
-        """Something was stored, by us or by somebody else."""
-        if not self._list_timer.isActive():
-            self._list_timer.start()
-        editor = self.editors.find(lambda e: e.graph_id == change.graph_id and not e.read_only)
-        if (
-            editor is None
-            or change.kind != "updated"
-            or editor.is_storing
-            or change.version == editor.version
-        ):
-            return
-        if not editor.document.is_clean:
-            self.messages.warning(
-                f"“{editor.document.title}” was changed from outside and is now version {change.version}.",
-                "You have unsaved changes: save them in a file, or open the new version after closing this one.",
-            )
-            return
-        services, version = self.services, change.version
-        assert services is not None
-
-        def done(graph: GraphDefinition) -> None:
-            editor.document.replace(graph, "Change from outside")
-            editor.graph_id, editor.version, editor.stored = change.graph_id, version, editor.document.graph
-            editor.document.mark_saved(graph_id=change.graph_id, version=version)
-            self.messages.info(
-                f"“{editor.document.title}” was changed from outside and is now version {version}."
-            )
-
-        self.background.run(lambda: services.graphs.get_graph(change.graph_id, version), done, owner=editor)
 
     # -------------------------------------------------------------------------------------------------- tools
 
@@ -491,6 +415,7 @@ class Workbench(QObject):
     def toggle_theme(self) -> None:
         """The other of the two looks."""
         chosen = theme.LIGHT if theme.current_theme().is_dark else theme.DARK
+        self.inspector.drop_hidden()
         theme.apply_theme(QApplication.instance(), chosen)
         self.settings.theme = chosen.name
         for editor in self.editors:

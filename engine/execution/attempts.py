@@ -21,7 +21,7 @@ from engine.flow.values import copy_json, to_json
 from engine.model.events import StepCompleted, StepFailed, StepStarted
 from engine.model.graph import RESULT_PORT, Isolation, NodeDefinition
 from engine.model.tool import Tool
-from engine.tools.context import StepWasCancelled, ToolContext
+from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
 
 
 def now_us() -> int:
@@ -68,7 +68,13 @@ class Attempt:
 
 
 def prepare(
-    run: RunState, node: int, tool: Tool, started: StepStarted, workspace: Path, log: StepLog | None = None
+    run: RunState,
+    node: int,
+    tool: Tool,
+    started: StepStarted,
+    workspace: Path,
+    log: StepLog | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Attempt:
     """The attempt, with the state and the results as they are now (section 3 of the semantics).
 
@@ -76,25 +82,30 @@ def prepare(
         StepError: a parameter has no value, or its expression cannot be evaluated.
     """
     definition = run.plan.graph.nodes[node]
+    item = started.item
     return Attempt(
         started=started,
         tool=tool,
-        values=_find_values(run, node, definition, tool),
+        values=_find_values(run, node, definition, tool, item),
         state=dict(run.state) if tool.takes_state else None,
-        save_as=definition.save_as,
-        context=ToolContext(run.run_id, started.node, started.visit, started.attempt, workspace),
+        save_as=definition.save_as if item is None else None,
+        context=ToolContext(
+            run.run_id, started.node, started.visit, started.attempt, workspace, on_progress=on_progress
+        ),
         log=log or StepLog(lambda *_: None),
         isolation=definition.isolation,
         timeout_s=definition.timeout_s,
     )
 
 
-def _find_values(run: RunState, node: int, definition: NodeDefinition, tool: Tool) -> dict[str, Any]:
-    values = _find_wired(run, node)
+def _find_values(
+    run: RunState, node: int, definition: NodeDefinition, tool: Tool, item: int | None
+) -> dict[str, Any]:
+    values = _find_wired(run, run.running[node if item is None else (node, item)].wires)
     for name, expression in run.plan.bindings[node]:
         if name not in values:
             try:
-                values[name] = expression.evaluate(run.scope(node))
+                values[name] = expression.evaluate(run.scope(node, item=item))
             except WorkflowError as error:
                 raise ArgumentError(f'parameter "{name}" ({expression.text}): {error.message}') from error
     for name, value in definition.parameters.items():
@@ -108,11 +119,11 @@ def _find_values(run: RunState, node: int, definition: NodeDefinition, tool: Too
     return values
 
 
-def _find_wired(run: RunState, node: int) -> dict[str, Any]:
+def _find_wired(run: RunState, wires: tuple[int, ...]) -> dict[str, Any]:
     """Values of the wires that were taken; of several for one parameter, the source that finished last."""
     values: dict[str, Any] = {}
     best: dict[str, int] = {}
-    for edge in run.running[node].wires:
+    for edge in wires:
         source = run.plan.topology.source[edge]
         port, name = run.plan.ports[edge]
         if run.finish_order[source] > best.get(name, -1):
@@ -201,6 +212,7 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted:
         changes=changes,
         removed=removed,
         duration_us=_duration_us(attempt),
+        item=started.item,
     )
 
 
@@ -219,6 +231,7 @@ def fail(attempt: Attempt, error: BaseException) -> StepFailed:
         else type(error).__name__,
         trace="" if own else _tool_trace(error),
         duration_us=_duration_us(attempt),
+        item=started.item,
     )
 
 

@@ -46,6 +46,7 @@ from engine.model.events import (
     StepCompleted,
     StepDue,
     StepFailed,
+    StepProgress,
     StepRetrying,
     StepsAbandoned,
     StepStarted,
@@ -84,7 +85,7 @@ class LiveRun:
     about: RunSummary
     tools: tuple[Tool | None, ...]
     stored: bool = False
-    attempts: dict[str, Attempt] = field(default_factory=dict)
+    attempts: dict[tuple[str, int | None], Attempt] = field(default_factory=dict)
     waiters: list[Future[RunSnapshot]] = field(default_factory=list)
 
 
@@ -186,6 +187,10 @@ class Conductor:
 
         return unsubscribe
 
+    def subscribe_progress(self, subscriber: Callable[[StepProgress], None]) -> Callable[[], None]:
+        """Be told how far steps are, on their threads."""
+        return self._executors.subscribe_progress(subscriber)
+
     # On the engine's thread -----------------------------------------------------------------------------------
 
     def accept(self, live: LiveRun, event: RunAccepted) -> str:
@@ -209,9 +214,10 @@ class Conductor:
         self._runs[run_id] = live
         waiting = list(live.state.waiting.items())
         self._take_in(live, event)
-        for node, step in waiting:
+        for key, step in waiting:
+            node, item = key if isinstance(key, tuple) else (key, None)
             node_id = live.state.plan.topology.node_ids[node]
-            self._wake_later(run_id, node_id, step.visit, step.attempt, step.due)
+            self._wake_later(run_id, StepRetrying(0, node_id, step.visit, step.attempt, step.due, item))
         return True
 
     def command(self, run_id: str, event: RunEvent) -> bool:
@@ -294,11 +300,11 @@ class Conductor:
                 case StepStarted():
                     self._prepare(live, fact)
                 case StepCompleted() | StepFailed():
-                    live.attempts.pop(fact.node, None)
+                    live.attempts.pop((fact.node, fact.item), None)
                 case StepRetrying():
-                    self._wake_later(run_id, fact.node, fact.visit, fact.attempt, fact.due)
+                    self._wake_later(run_id, fact)
                 case StepCancelled():
-                    if (attempt := live.attempts.pop(fact.node, None)) is not None:
+                    if (attempt := live.attempts.pop((fact.node, fact.item), None)) is not None:
                         self._given_up.append(attempt)
                 case _ if isinstance(fact, _STATUS_EVENTS):
                     self._changed[run_id] = live
@@ -308,18 +314,27 @@ class Conductor:
     def _prepare(self, live: LiveRun, started: StepStarted) -> None:
         run = live.state
         node = run.plan.topology.index[started.node]
+        if started.item is None and run.plan.for_each[node] is not None:
+            return  # its items are the ones that are executed
         tool = live.tools[node]
         assert tool is not None, "a run with a missing tool is refused, or waits"
         try:
             log = self._executors.open_log(run.run_id, started)
-            attempt = prepare(run, node, tool, started, self._workspace, log)
+            watch = self._executors.open_progress(run.run_id, started) if tool.takes_context else None
+            attempt = prepare(run, node, tool, started, self._workspace, log, watch)
         except StepError as error:
             failed = StepFailed(
-                now_us(), started.node, started.visit, started.attempt, error.message, error.code
+                now_us(),
+                started.node,
+                started.visit,
+                started.attempt,
+                error.message,
+                error.code,
+                item=started.item,
             )
             self._starts.append((live, failed))
         else:
-            live.attempts[started.node] = attempt
+            live.attempts[started.node, started.item] = attempt
             self._starts.append((live, attempt))
 
     def _give_up(self, live: LiveRun, reference: str) -> list[RunEvent]:
@@ -363,7 +378,7 @@ class Conductor:
         for live, attempt in starts:
             if isinstance(attempt, StepFailed):
                 self.post(live.state.run_id, attempt)
-            elif live.attempts.get(attempt.started.node) is attempt:
+            elif live.attempts.get((attempt.started.node, attempt.started.item)) is attempt:
                 self._executors.submit(attempt)
         stops, self._stops = self._stops, []
         for attempt in stops:
@@ -393,9 +408,10 @@ class Conductor:
         for future, value in answers:
             _resolve(future, value)
 
-    def _wake_later(self, run_id: str, node: str, visit: int, attempt: int, due: int) -> None:
-        wait_s = max(0.0, (due - now_us()) / 1e6)
-        self._call_later(wait_s, lambda: self.post(run_id, StepDue(now_us(), node, visit, attempt)))
+    def _wake_later(self, run_id: str, waits: StepRetrying) -> None:
+        wait_s = max(0.0, (waits.due - now_us()) / 1e6)
+        node, visit, attempt, item = waits.node, waits.visit, waits.attempt, waits.item
+        self._call_later(wait_s, lambda: self.post(run_id, StepDue(now_us(), node, visit, attempt, item)))
 
     def _call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))

@@ -21,6 +21,7 @@ from engine.flow.decide import fold
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.presenter import present
 from engine.flow.run_state import RunState
+from engine.flow.steps import list_steps
 from engine.flow.validation import check_runnable
 from engine.flow.values import to_json
 from engine.model.events import (
@@ -33,9 +34,11 @@ from engine.model.events import (
     RunRetried,
     RunWaiting,
     StepAllowed,
+    StepProgress,
 )
 from engine.model.problem import Problem, Severity
-from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, to_datetime
+from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, StepRecord, to_datetime
+from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
 from engine.model.tool import Tool
 from engine.storage.graphs import GraphManager
@@ -77,19 +80,25 @@ class ExecutionEngine:
 
     # Running --------------------------------------------------------------------------------------------------
 
-    def execute_workflow(self, graph_id: str, initial_state: dict[str, Any] | None = None) -> str:
+    def execute_workflow(
+        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+    ) -> str:
         """Start a run of a graph's newest version and return its id, once the run is durable.
+
+        It pauses before the first of the nodes in ``breakpoints`` that is due.
 
         Raises:
             GraphNotFound: there is no such graph.
             ValidationError: the initial state is not a JSON object.
             ServiceUnavailable: the engine is closed.
         """
-        return self._accept(graph_id, initial_state).result()
+        return self._accept(graph_id, initial_state, breakpoints).result()
 
-    def submit_workflow(self, graph_id: str, initial_state: dict[str, Any] | None = None) -> Future[str]:
+    def submit_workflow(
+        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+    ) -> Future[str]:
         """As ``execute_workflow``, without waiting: a future of the run's id."""
-        return self._in_loader(lambda: self._accept(graph_id, initial_state))
+        return self._in_loader(lambda: self._accept(graph_id, initial_state, breakpoints))
 
     def cancel_execution(self, run_id: str) -> bool:
         """Cancel a run; whether there was anything to cancel. Returns before running steps have stopped."""
@@ -117,9 +126,10 @@ class ExecutionEngine:
             run_id, lambda: self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(nodes)))
         )
 
-    def retry(self, run_id: str) -> Future[bool]:
+    def retry(self, run_id: str, breakpoints: Sequence[str] | None = None) -> Future[bool]:
         """Let a failed run go on from where it failed. The future says whether it had failed.
 
+        ``breakpoints`` take the place of those set before; what failed itself starts in any case.
         It fails with ``ValidationError`` where a tool that the run needs is missing.
         """
 
@@ -134,7 +144,13 @@ class ExecutionEngine:
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
             live = LiveRun(run, about, _bind_tools(run.plan, catalog))
-            return self._conductor.post_call(lambda: self._conductor.adopt(live, RunRetried(now_us())))
+            return self._conductor.post_call(lambda: go_on(live))
+
+        def go_on(live: LiveRun) -> bool:
+            adopted = self._conductor.adopt(live, RunRetried(now_us()))
+            if adopted and breakpoints is not None:  # before any step is acted upon
+                self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(breakpoints)))
+            return adopted
 
         return self._in_loader(load)
 
@@ -225,6 +241,26 @@ class ExecutionEngine:
         """A page of all runs, newest first. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
         return self.states.query_runs(graph_id, status, start_date, end_date, limit, offset)
 
+    def get_execution_statistics(
+        self,
+        graph_id: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> RunStatistics:
+        """Counts by status and by graph, and durations in seconds. ``limit`` and ``offset`` page the graphs."""
+        return self.states.get_statistics(graph_id, start_date, end_date, limit, offset)
+
+    def get_execution_steps(self, run_id: str) -> list[StepRecord]:
+        """Every attempt of every step and item of the run, in the order in which they began.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        self.states.get_run(run_id)
+        return list_steps(entry.event for entry in self.states.read_events(0, run_id, limit=None))
+
     def read_events(
         self,
         since: int = 0,
@@ -241,6 +277,14 @@ class ExecutionEngine:
         It is called on the engine's thread and must only put them aside; the entries must not be changed.
         """
         return self._conductor.subscribe(callback)
+
+    def subscribe_progress(self, callback: Callable[[StepProgress], None]) -> Callable[[], None]:
+        """Have what tools say of their progress handed to ``callback``; returns what ends it.
+
+        At most ten times a second for a step. It is called on the step's thread and must only put it aside. Progress is
+        not among the events: it is not stored, and has no ``seq``.
+        """
+        return self._conductor.subscribe_progress(callback)
 
     @property
     def last_seq(self) -> int:
@@ -312,7 +356,9 @@ class ExecutionEngine:
                 if not self._recovered:
                     self.recover()
 
-    def _accept(self, graph_id: str, initial_state: dict[str, Any] | None) -> Future[str]:
+    def _accept(
+        self, graph_id: str, initial_state: dict[str, Any] | None, breakpoints: Sequence[str]
+    ) -> Future[str]:
         if self._closed:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
@@ -320,7 +366,12 @@ class ExecutionEngine:
         prepared = self._prepare(graph_id, version)
         catalog = self.tools.list_tools()
         event = RunAccepted(
-            now_us(), graph_id, version, prepared.plan.graph.name, _check_state(initial_state)
+            now_us(),
+            graph_id,
+            version,
+            prepared.plan.graph.name,
+            _check_state(initial_state),
+            breakpoints=tuple(breakpoints),
         )
         tools = _bind_tools(prepared.plan, catalog)
         problem = prepared.find_problem(tools, catalog)

@@ -6,6 +6,7 @@ what has a ``timeout_s`` and for tools that were seen to burn CPU, where a proce
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,14 +16,19 @@ from engine.execution.async_loop import AsyncLoop
 from engine.execution.attempts import Attempt, now_us
 from engine.execution.deadlines import Deadline, Deadlines
 from engine.execution.processes import ProcessPool, explain_no_reference
+from engine.execution.progress import limit_progress
 from engine.execution.qt_pool import ThreadPool
 from engine.execution.tool_reference import NoReference, find_reference, is_script
-from engine.model.events import LogWritten, RunEvent, StepStarted
+from engine.model.events import LogWritten, RunEvent, StepProgress, StepStarted
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.tool import Catalog, Tool
+from engine.tools.context import OnProgress
+
+log = logging.getLogger(__name__)
 
 Post = Callable[[str, RunEvent], None]
+Watcher = Callable[[StepProgress], None]
 
 _LOG_PAUSE_S = 0.05
 _CPU_SHARE = 0.5
@@ -41,6 +47,7 @@ class Executors:
         self._processes = ProcessPool(workers, self._deadlines, post)
         self._burners: dict[str, Tool] = {}  # tools that were seen to burn CPU, and can run in a process
         self._told: dict[str, Tool] = {}
+        self._watchers: list[Watcher] = []
         output.install()
 
     @property
@@ -52,6 +59,30 @@ class Executors:
         """Where the output of a step goes: to the run's log, some times a second."""
         sender = _LogSender(run_id, started, self._post, self._deadlines)
         return output.StepLog(sender.add, sender.flush)
+
+    def open_progress(self, run_id: str, started: StepStarted) -> OnProgress:
+        """Where a step's progress goes: to those who watch."""
+
+        def tell(done: float, total: float | None, message: str) -> None:
+            said = StepProgress(
+                run_id, started.node, started.visit, started.attempt, started.item, done, total, message
+            )
+            for watcher in self._watchers:
+                try:
+                    watcher(said)
+                except Exception:
+                    log.exception("a subscriber to progress failed")
+
+        return limit_progress(tell)
+
+    def subscribe_progress(self, watcher: Watcher) -> Callable[[], None]:
+        """Be told how far steps are, on their threads. Returns what ends it. Any thread."""
+        self._watchers = [*self._watchers, watcher]
+
+        def unsubscribe() -> None:
+            self._watchers = [other for other in self._watchers if other is not watcher]
+
+        return unsubscribe
 
     def submit(self, attempt: Attempt) -> None:
         """Have the attempt run where it should."""
@@ -122,7 +153,7 @@ class Executors:
         started = attempt.started
         self._post(
             attempt.run_id,
-            LogWritten(now_us(), started.node, started.visit, started.attempt, level, text),
+            LogWritten(now_us(), started.node, started.visit, started.attempt, level, text, started.item),
         )
 
 
@@ -168,7 +199,9 @@ class _LogSender:
     def add(self, at: int, level: str, line: str) -> None:
         started = self._started
         with self._lock:
-            self._lines.append(LogWritten(at, started.node, started.visit, started.attempt, level, line))
+            self._lines.append(
+                LogWritten(at, started.node, started.visit, started.attempt, level, line, started.item)
+            )
             if self._deadline is None:
                 self._deadline = self._deadlines.call_later(_LOG_PAUSE_S, self.flush)
 

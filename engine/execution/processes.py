@@ -74,6 +74,8 @@ class ToolProcess:
             kind, content = message
             if kind == b"L":
                 attempt.log.forward(*content)
+            elif kind == b"P":
+                attempt.context.progress(*content)
             elif kind == b"C":
                 content["removed"] = tuple(content["removed"])
                 return StepCompleted(**content)
@@ -278,7 +280,7 @@ def _make_request(attempt: Attempt) -> dict[str, Any]:
     return {
         "tool": reference,
         "run_id": attempt.run_id,
-        "started": (started.at, started.node, started.visit, started.attempt),
+        "started": (started.at, started.node, started.visit, started.attempt, started.item),
         "workspace": str(attempt.context.workspace),
         "values": attempt.values,
         "state": attempt.state,

@@ -24,6 +24,8 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             if run.finish_order[node] and status is not StepStatus.RUNNING
             else None,
             error=run.errors[node],
+            items_done=run.items[node].done if node in run.items else None,
+            items_total=len(run.items[node].values) if node in run.items else None,
         )
         for node, status in enumerate(run.step_status)
         if status is not StepStatus.PENDING or run.visits[node]
@@ -43,6 +45,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         results={ids[node]: run.results[node] for node, order in enumerate(run.finish_order) if order},
         edges_taken=frozenset(edge for edge, decided in enumerate(run.decided) if decided == TAKEN),
         edges_skipped=frozenset(edge for edge, decided in enumerate(run.decided) if decided == SKIPPED),
+        held=tuple(dict.fromkeys(ids[step.node] for step in run.held)) if run.paused else (),
         seq=seq,
     )
 

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from engine.execution import output
 from engine.execution.attempts import Attempt, execute, execute_async, fail
 from engine.execution.frames import read_frame, write_frame
+from engine.execution.progress import limit_progress
 from engine.execution.tool_reference import ToolReference, load_tool
 from engine.model.events import StepCompleted, StepFailed, StepStarted
 from engine.model.tool import Tool
@@ -73,7 +74,12 @@ def _run(request: dict[str, Any], tools: dict[str, Tool], replies: int) -> StepC
     key = repr(sorted(reference.items()))
     log = output.StepLog(lambda at, level, text: write_frame(replies, b"L", (at, level, text)))
     context = ToolContext(
-        request["run_id"], started.node, started.visit, started.attempt, Path(request["workspace"])
+        request["run_id"],
+        started.node,
+        started.visit,
+        started.attempt,
+        Path(request["workspace"]),
+        on_progress=limit_progress(lambda *said: write_frame(replies, b"P", said)),
     )
     attempt = Attempt(
         started, _NO_TOOL, request["values"], request["state"], request["save_as"], context, log

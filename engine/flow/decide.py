@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.errors import ExpressionError, ResultError
+from engine.flow.items import end_item, fail_item
 from engine.flow.plan import Plan
 from engine.flow.retries import delay_us, wants_retry
 from engine.flow.routing import (
@@ -26,7 +27,7 @@ from engine.flow.routing import (
     stop_running,
     would_take,
 )
-from engine.flow.run_state import Failure, HeldStep, RunState, WaitingStep
+from engine.flow.run_state import Failure, HeldStep, RunningStep, RunState, StepKey, WaitingStep
 from engine.flow.state import reduce_value
 from engine.model.events import (
     INPUTS,
@@ -62,6 +63,14 @@ def decide(run: RunState, happened: RunEvent) -> list[RunEvent]:
     """
     if run.status.is_final and not isinstance(happened, RunRetried):
         return []
+    out = _dispatch(run, happened)
+    while run.derived and not run.status.is_final:
+        out += _dispatch(run, run.derived.pop(0))
+    run.derived.clear()
+    return out
+
+
+def _dispatch(run: RunState, happened: RunEvent) -> list[RunEvent]:
     match happened:
         case StepCompleted():
             return _complete_step(run, happened)
@@ -92,8 +101,7 @@ def _change_run(run: RunState, happened: RunEvent) -> list[RunEvent]:
         case RunContinued():
             return _continue(run, happened)
         case BreakpointsSet():
-            index = run.plan.topology.index
-            run.breakpoints = frozenset(index[node] for node in happened.nodes if node in index)
+            _set_breakpoints(run, happened.nodes)
         case RunSuspended():
             run.suspended = True
         case LogWritten():
@@ -120,6 +128,7 @@ def fold(run_id: str, plan: Plan, events: Iterable[RunEvent]) -> RunState:
 def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
     run.accepted_at = event.at
     run.state = dict(event.initial_state)
+    _set_breakpoints(run, event.breakpoints)
     out: list[RunEvent] = [event]
     if event.refusal is not None:
         run.failure = Failure(event.refusal, event.refused_node)
@@ -129,6 +138,11 @@ def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
         for node in run.plan.topology.entries:
             make_ready(run, node, event.at, out)
     return settle(run, event.at, out)
+
+
+def _set_breakpoints(run: RunState, nodes: Iterable[str]) -> None:
+    index = run.plan.topology.index
+    run.breakpoints = frozenset(index[node] for node in nodes if node in index)
 
 
 def _cancel(run: RunState, event: CancelRequested) -> list[RunEvent]:
@@ -155,8 +169,9 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
     run.waiting_for, run.suspended = None, False
     if run.cancelling:
         stop_running(run, event.at, out)
-    for node, step in list(run.running.items()):
-        again = HeldStep(node, step.wires, step.visit, step.attempt + 1)
+    for key, step in list(run.running.items()):
+        node, item = key if isinstance(key, tuple) else (key, None)
+        again = HeldStep(node, step.wires, step.visit, step.attempt + 1, item)
         begin(run, again, event.at, out, allowed=True)
     release_held(run, event.at, out)
     return settle(run, event.at, out)
@@ -205,57 +220,81 @@ def _retry(run: RunState, event: RunRetried) -> list[RunEvent]:
 # Steps --------------------------------------------------------------------------------------------------------
 
 
-def _find_running(run: RunState, event: StepCompleted | StepFailed) -> int | None:
-    """The node the report is about, unless the report is late: not running, or not the current attempt."""
+def _find_running(run: RunState, event: StepCompleted | StepFailed) -> tuple[int, RunningStep] | None:
+    """What the report is about, unless it is late: not running, or not the current attempt."""
     node = run.plan.topology.index[event.node]
-    step = run.running.get(node)
-    return node if step is not None and (step.visit, step.attempt) == (event.visit, event.attempt) else None
+    step = run.running.get(node if event.item is None else (node, event.item))
+    if step is None and event.item is None and node in run.items:
+        step = run.items[node].step
+    if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
+        return None
+    return node, step
 
 
 def _complete_step(run: RunState, event: StepCompleted) -> list[RunEvent]:
-    node = _find_running(run, event)
-    if node is None:
+    found = _find_running(run, event)
+    if found is None:
         return []
+    node, _ = found
     try:
         changes = _combine(run, event.changes)
     except ResultError as error:
-        failed = StepFailed(
-            event.at,
-            event.node,
-            event.visit,
-            event.attempt,
-            str(error),
-            "ResultError",
-            duration_us=event.duration_us,
-        )
-        return _fail_step(run, failed)
-    _finish(run, node, StepStatus.COMPLETED, event.result, None, event.duration_us)
+        return _fail_step(run, _refuse(event, error))
     run.state.update(changes)
     for key in event.removed:
         run.state.pop(key, None)
     out: list[RunEvent] = [event]
+    if event.item is not None:
+        del run.running[node, event.item]
+        if not run.cancelling:
+            end_item(run, node, event.item, event.result, event.at, out)
+        return settle(run, event.at, out)
+    _finish(run, node, StepStatus.COMPLETED, event.result, None, event.duration_us)
     if not run.cancelling and not _check_exits(run, node, event.at, out):
         route(run, node, event, failed=False)
     return settle(run, event.at, out)
 
 
+def _refuse(event: StepCompleted, error: ResultError) -> StepFailed:
+    """The completion as a failure: what the step gave cannot be combined with the state."""
+    return StepFailed(
+        at=event.at,
+        node=event.node,
+        visit=event.visit,
+        attempt=event.attempt,
+        error=str(error),
+        error_type=error.code,
+        duration_us=event.duration_us,
+        item=event.item,
+    )
+
+
 def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
-    """First the node's retries, then error edges, then ``on_error``, else the run fails (section 4)."""
-    node = _find_running(run, event)
-    if node is None:
+    """First the retries, then an item's own rule, error edges, ``on_error``; else the run fails (section 4)."""
+    found = _find_running(run, event)
+    if found is None:
         return []
-    step = run.running[node]
+    node, step = found
     definition = run.plan.graph.nodes[node]
-    stopped = run.cancelling and event.error_type == STOPPED
-    status = StepStatus.CANCELLED if stopped else StepStatus.FAILED
-    _finish(run, node, status, None, event.error, event.duration_us)
+    of_items = event.item is None and node in run.items
+    again = HeldStep(node, step.wires, step.visit, step.attempt + 1, event.item)
+    result_before = run.results[node]  # the next attempt may be wired to it, in a loop
     out: list[RunEvent] = [event]
+    if event.item is not None:
+        del run.running[node, event.item]
+    else:
+        stopped = run.cancelling and event.error_type == STOPPED
+        status = StepStatus.CANCELLED if stopped else StepStatus.FAILED
+        _finish(run, node, status, None, event.error, event.duration_us)
     if run.cancelling:
         return settle(run, event.at, out)
-    again = HeldStep(node, step.wires, step.visit, step.attempt + 1)
     event.handled = True
-    if definition.retry is not None and wants_retry(definition.retry, event):
+    if definition.retry is not None and not of_items and wants_retry(definition.retry, event):
+        run.results[node] = result_before
         _wait_for_retry(run, again, definition.retry, event, out)
+    elif event.item is not None:
+        event.handled = False
+        fail_item(run, node, event.item, event, out)
     elif would_take(run, node, run.plan.error[node]):  # an error edge handles a failure only if it is taken
         if not _check_exits(run, node, event.at, out):
             route(run, node, event, failed=True)
@@ -264,6 +303,7 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
             route(run, node, event, failed=False)
     else:
         event.handled = False
+        run.results[node] = result_before
         run.broken_off.append(again)
         fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
     return settle(run, event.at, out)
@@ -272,22 +312,23 @@ def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
 def _wait_for_retry(
     run: RunState, again: HeldStep, policy: RetryPolicy, event: StepFailed, out: list[RunEvent]
 ) -> None:
-    node, wires, visit, attempt = again
-    key = f"{run.run_id}/{event.node}/{visit}/{attempt}"
-    due = event.at + delay_us(policy, event.attempt, key)
-    run.waiting[node] = WaitingStep(visit, attempt, wires, due)
-    run.step_status[node] = StepStatus.WAITING
-    out.append(StepRetrying(event.at, event.node, visit, attempt, due))
+    node, wires, visit, attempt, item = again
+    due = event.at + delay_us(policy, event.attempt, f"{run.run_id}/{event.node}/{visit}/{item}/{attempt}")
+    run.waiting[node if item is None else (node, item)] = WaitingStep(visit, attempt, wires, due)
+    if item is None:
+        run.step_status[node] = StepStatus.WAITING
+    out.append(StepRetrying(event.at, event.node, visit, attempt, due, item))
 
 
 def _wake_step(run: RunState, event: StepDue) -> list[RunEvent]:
     node = run.plan.topology.index[event.node]
-    step = run.waiting.get(node)
+    key: StepKey = node if event.item is None else (node, event.item)
+    step = run.waiting.get(key)
     if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
         return []
-    del run.waiting[node]
+    del run.waiting[key]
     out: list[RunEvent] = [event]
-    begin(run, HeldStep(node, step.wires, step.visit, step.attempt), event.at, out)
+    begin(run, HeldStep(node, step.wires, step.visit, step.attempt, event.item), event.at, out)
     return settle(run, event.at, out)
 
 
@@ -318,7 +359,12 @@ def _combine(run: RunState, changes: dict[str, Any]) -> dict[str, Any]:
 def _finish(
     run: RunState, node: int, status: StepStatus, result: Any, error: str | None, duration_us: int
 ) -> None:
-    del run.running[node]
+    if node in run.items:
+        items = run.items.pop(node)
+        if status is StepStatus.FAILED:
+            run.resumable[node] = items
+    else:
+        del run.running[node]
     run.steps_finished += 1
     run.finish_order[node] = run.steps_finished
     run.step_status[node] = status

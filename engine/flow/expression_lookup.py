@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine.flow.expression_operations import FUNCTIONS, METHODS
-from engine.flow.expression_scope import Fault, Scope, StepView, describe_missing, list_names, name_type
+from engine.flow.expression_scope import (
+    Fault,
+    Scope,
+    StepView,
+    describe_missing,
+    list_names,
+    name_type,
+    shorten,
+)
 
 SCOPE_NAMES: Final = ("state", "result", "steps", "visit", "item", "index", "run")
 _SHOWN_LENGTH = 60
@@ -22,7 +30,7 @@ def get_field(value: Any, key: str, owner: str, at: int) -> Any:
             if key in METHODS[dict]:
                 reason += f"; to call the method, write {owner}.{key}()"
             raise Fault(reason, at) from None
-    reason = f"no field {key!r} in {owner}: it is {name_type(value)}, not an object"
+    reason = f"no field {shorten(key)!r} in {owner}: it is {name_type(value)}, not an object"
     if key in METHODS.get(type(value), ()):
         reason += f"; to call the method, write {owner}.{key}()"
     raise Fault(reason, at)
@@ -33,16 +41,19 @@ def find_step(scope: Scope, step: str, at: int) -> StepView:
     if found is None:
         known = list_names(scope.steps.step_ids(), step)
         raise Fault(
-            f"there is no step {step!r}; " + (f"there are {known}" if known else "there are none"), at
+            f"there is no step {shorten(step)!r}; " + (f"there are {known}" if known else "there are none"),
+            at,
         )
     return found
 
 
 def get_result(step: StepView, name: str, at: int) -> Any:
     if step.visit == 0:
-        raise Fault(f"step {name!r} has not run, so it has no result; its status is {step.status!r}", at)
-    if step.status == "running" and step.visit == 1:
-        raise Fault(f"step {name!r} is still running, so it has no result yet", at)
+        raise Fault(
+            f"step {shorten(name)!r} has not run, so it has no result; its status is {step.status!r}", at
+        )
+    if step.status in ("running", "waiting") and step.visit == 1:
+        raise Fault(f"step {shorten(name)!r} is still running, so it has no result yet", at)
     return step.result
 
 
@@ -119,5 +130,7 @@ def explain_call(error: Exception, name: str, given: list[Any], at: int) -> Faul
         return Fault(f"{name}: the number is too large", at)
     if isinstance(error, ValueError) and name in ("int", "float"):
         return Fault(f"{name} cannot read the text as a number", at)
+    if isinstance(error, ValueError) and name in ("index", "rindex"):
+        return Fault("the text does not have this part; find(...) gives -1 then", at)
     kinds = ", ".join(name_type(value) for value in given) or "nothing"
     return Fault(f"{name} cannot be called with {kinds}", at)

@@ -20,6 +20,7 @@ MAX_INT_BITS: Final = 1_024
 """Bits of a whole number that an expression makes."""
 
 _SHOWN_NAMES = 12
+_SHOWN_LENGTH = 80
 _COMPARED_NAMES = 500
 
 
@@ -154,6 +155,11 @@ def name_type(value: Any) -> str:
     return type(value).__name__
 
 
+def shorten(name: str) -> str:
+    """A name as messages show it."""
+    return name if len(name) <= _SHOWN_LENGTH else name[: _SHOWN_LENGTH - 3] + "..."
+
+
 def list_names(names: Iterable[str], wanted: str | None = None) -> str:
     """Names for a message, those most like ``wanted`` first, then by alphabet, cut after a dozen."""
     ordered = sorted(names)
@@ -162,7 +168,9 @@ def list_names(names: Iterable[str], wanted: str | None = None) -> str:
             wanted[:100], [name for name in ordered[:_COMPARED_NAMES] if len(name) <= 100]
         )
         ordered = close + [name for name in ordered if name not in close]
-    shown = [name if name.isprintable() and name else repr(name) for name in ordered[:_SHOWN_NAMES]]
+    shown = [
+        name if name.isprintable() and name else repr(name) for name in map(shorten, ordered[:_SHOWN_NAMES])
+    ]
     if len(ordered) > len(shown):
         shown.append(f"and {len(ordered) - len(shown)} more")
     return ", ".join(shown)
@@ -171,4 +179,4 @@ def list_names(names: Iterable[str], wanted: str | None = None) -> str:
 def describe_missing(key: str, owner: str, names: Iterable[str]) -> str:
     """The message for a field that is not there: ``no field 'scor' in state; it has score, items, name``."""
     known = list_names(names, key)
-    return f"no field {key!r} in {owner}; " + (f"it has {known}" if known else "it is empty")
+    return f"no field {shorten(key)!r} in {owner}; " + (f"it has {known}" if known else "it is empty")

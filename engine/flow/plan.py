@@ -27,7 +27,7 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """By node: its success and error ``Route``, how many taken edges make it ready (0: all resolved), the loop it
-    heads (or -1), its bindings. By edge: the wire's source port and parameter.
+    heads (or -1), its bindings and its ``for_each``. By edge: the wire's source port and parameter.
     """
 
     topology: Topology
@@ -36,6 +36,7 @@ class Plan:
     joins: tuple[int, ...]
     heads: tuple[int, ...]
     bindings: tuple[tuple[tuple[str, CompiledExpression], ...], ...]
+    for_each: tuple[CompiledExpression | None, ...]
     ports: tuple[tuple[str, str], ...]
     exits: tuple[CompiledExpression, ...]
 
@@ -65,6 +66,10 @@ def compile_plan(graph: GraphDefinition) -> Plan:
                 (name, _compile(text, node.id, None, f"bindings.{name}"))
                 for name, text in node.bindings.items()
             )
+            for node in graph.nodes
+        ),
+        for_each=tuple(
+            None if node.for_each is None else _compile(node.for_each, node.id, None, "for_each")
             for node in graph.nodes
         ),
         ports=tuple((edge.from_port or RESULT_PORT, edge.to_port or "") for edge in graph.edges),

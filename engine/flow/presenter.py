@@ -53,6 +53,8 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
     match event:
         case RunAccepted():
             data = {"status": "pending", "graph_id": event.graph_id, "graph_version": event.graph_version}
+            if event.breakpoints:
+                data["breakpoints"] = list(event.breakpoints)
             return "execution_status_update", None, f'Run of "{event.graph_name}" accepted', data
         case RunStarted():
             return "workflow_started", None, "Run started", {"status": "running"}
@@ -80,7 +82,12 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             return "workflow_resumed", None, _RESUMED[type(event)], {"status": "running"}
         case LogWritten():
             data = {"level": event.level, "visit": event.visit, "attempt": event.attempt}
-            return "log", event.node, event.message, data
+            return (
+                "log",
+                event.node,
+                event.message,
+                data if event.item is None else {**data, "item": event.item},
+            )
         case CancelRequested() | StepsAbandoned() | StepAllowed() | BreakpointsSet() | RunSuspended():
             return _describe_note(event)
         case _:
@@ -142,6 +149,9 @@ def _describe_step(
             )
             data |= {"error": event.error, "error_type": event.error_type, "handled": event.handled}
     data["execution_event"] = kind
+    if not isinstance(event, StepSkipped) and event.item is not None:
+        data["item"] = event.item
+        message = message.replace(event.node, f"{event.node}[{event.item}]", 1)
     if not isinstance(event, StepSkipped):
         data |= {"visit": event.visit, "attempt": event.attempt}
         if event.attempt > 1 or event.visit > 1:

@@ -6,6 +6,7 @@ Called by ``decide``; the numbers of rules are those of docs/runs.md. Costs are 
 from __future__ import annotations
 
 from engine.errors import ExpressionError
+from engine.flow.items import open_items, start_items
 from engine.flow.plan import Route
 from engine.flow.run_state import SKIPPED, TAKEN, UNRESOLVED, Failure, HeldStep, RunningStep, RunState
 from engine.flow.topology import NO_LOOP
@@ -25,10 +26,13 @@ from engine.model.status import RunStatus, StepStatus
 
 
 def stop_running(run: RunState, at: int, out: list[RunEvent]) -> None:
-    for node, step in run.running.items():
+    """Everything that is under way ends here."""
+    for key, step in [*run.running.items(), *((node, items.step) for node, items in run.items.items())]:
+        node, item = key if isinstance(key, tuple) else (key, None)
         run.step_status[node] = StepStatus.CANCELLED
-        out.append(StepCancelled(at, run.plan.topology.node_ids[node], step.visit, step.attempt))
+        out.append(StepCancelled(at, run.plan.topology.node_ids[node], step.visit, step.attempt, item))
     run.running.clear()
+    run.items.clear()
     run.waiting.clear()
     run.held.clear()
 
@@ -155,7 +159,7 @@ def _start(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[
 
 def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowed: bool = False) -> None:
     """Start a step, or its next attempt; or hold it, where nothing may start (``allowed``: this one may)."""
-    node, wires, visit, attempt = step
+    node, wires, visit, attempt, item = step
     graph = run.plan.graph
     if not visit and len(run.path) >= graph.max_steps and not run.holding:
         fail_run(run, _explain_max_steps(run, node), run.plan.topology.node_ids[node])
@@ -165,11 +169,18 @@ def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowe
     if not visit:
         visit = run.visits[node] = run.visits[node] + 1
         run.path.append(node)
-    run.attempts[node] = attempt
-    run.started[node] = at
-    run.step_status[node] = StepStatus.RUNNING
-    run.running[node] = RunningStep(visit, attempt, wires)
-    out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt))
+    if item is None:
+        run.attempts[node] = attempt
+        run.started[node] = at
+        run.step_status[node] = StepStatus.RUNNING
+    started = RunningStep(visit, attempt, wires)
+    out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt, item))
+    if item is not None:
+        run.running[node, item] = started
+    elif run.plan.for_each[node] is None:
+        run.running[node] = started
+    else:
+        open_items(run, node, started, at, out)
 
 
 def release_held(run: RunState, at: int, out: list[RunEvent]) -> None:
@@ -177,6 +188,8 @@ def release_held(run: RunState, at: int, out: list[RunEvent]) -> None:
     held, run.held = run.held, []
     for step in held:
         begin(run, step, at, out)
+    for node in run.items:
+        start_items(run, node, at, out)
 
 
 def _explain_max_steps(run: RunState, node: int) -> str:
@@ -262,8 +275,30 @@ def _end_pass(run: RunState, index: int, at: int, out: list[RunEvent]) -> None:
 def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
     """Rule 2.5: nothing is running; if nothing is ready either, or nothing may start, the run is over."""
     if run.cancelling:
+        stop_running(run, at, out)
         end_run(run, RunStatus.CANCELLED, RunCancelled(at), out)
     elif run.failure is not None:
+        _put_aside(run, at, out)
         end_run(run, RunStatus.FAILED, RunFailed(at, run.failure.message, run.failure.node), out)
-    elif not run.held and not run.waiting and not run.suspended:
+    elif not (run.held or run.waiting or run.items or run.derived or run.suspended):
         end_run(run, RunStatus.COMPLETED, RunCompleted(at), out)
+
+
+def _put_aside(run: RunState, at: int, out: list[RunEvent]) -> None:
+    """What waits in a run that fails is put where a retry of the run finds it; nothing is left waiting."""
+    for key, step in run.waiting.items():
+        if isinstance(key, tuple):
+            items = run.items[key[0]]
+            items.open -= 1
+            items.pending.append(key[1])
+        else:
+            run.broken_off.append(HeldStep(key, step.wires, step.visit, step.attempt))
+            run.step_status[key] = StepStatus.FAILED
+    run.waiting.clear()
+    for node, items in run.items.items():
+        visit, attempt, wires = items.step
+        run.step_status[node] = StepStatus.CANCELLED
+        out.append(StepCancelled(at, run.plan.topology.node_ids[node], visit, attempt))
+        run.broken_off.append(HeldStep(node, wires, visit, attempt + 1))
+    run.resumable.update(run.items)
+    run.items.clear()

@@ -6,15 +6,21 @@ changed in place, so references to them may be handed out and copied by whoever 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from engine.flow.expression_scope import UNSET, Scope, StepView
 from engine.flow.plan import Plan
+from engine.model.events import StepCompleted, StepFailed
 from engine.model.status import RunStatus, StepStatus
 
 UNRESOLVED, TAKEN, SKIPPED = 0, 1, 2
 """The status of an edge within the current pass."""
+
+
+StepKey: TypeAlias = int | tuple[int, int]
+"""A node, or an item of a node with ``for_each``."""
 
 
 class RunningStep(NamedTuple):
@@ -32,6 +38,7 @@ class HeldStep(NamedTuple):
     wires: tuple[int, ...]
     visit: int = 0
     attempt: int = 1
+    item: int | None = None
 
 
 class WaitingStep(NamedTuple):
@@ -41,6 +48,21 @@ class WaitingStep(NamedTuple):
     attempt: int
     wires: tuple[int, ...]
     due: int
+
+
+class Items:
+    """The items of a step with ``for_each``: ``pending`` have not started, ``open`` are running or waiting."""
+
+    __slots__ = ("done", "failure", "open", "pending", "results", "step", "values")
+
+    def __init__(self, step: RunningStep, values: list[Any]) -> None:
+        self.step = step
+        self.values = values
+        self.results: list[Any] = [None] * len(values)
+        self.done = 0
+        self.open = 0
+        self.pending = deque(range(len(values)))
+        self.failure: StepFailed | None = None
 
 
 class Failure(NamedTuple):
@@ -65,6 +87,7 @@ class RunState:
         "cancelling",
         "completed_at",
         "decided",
+        "derived",
         "durations",
         "edges",
         "errors",
@@ -73,12 +96,14 @@ class RunState:
         "fired",
         "held",
         "idle_loops",
+        "items",
         "open_loops",
         "passes",
         "path",
         "paused",
         "plan",
         "results",
+        "resumable",
         "run_id",
         "running",
         "started",
@@ -123,8 +148,11 @@ class RunState:
         self.finish_order = [0] * nodes
         self.steps_finished = 0
         self.path: list[int] = []
-        self.running: dict[int, RunningStep] = {}
-        self.waiting: dict[int, WaitingStep] = {}
+        self.running: dict[StepKey, RunningStep] = {}
+        self.waiting: dict[StepKey, WaitingStep] = {}
+        self.items: dict[int, Items] = {}  # of nodes whose items are under way
+        self.resumable: dict[int, Items] = {}  # of those that failed, for a retry of the run
+        self.derived: list[StepCompleted | StepFailed] = []  # ends of such nodes, to be decided next
         self.held: list[HeldStep] = []
         self.broken_off: list[HeldStep] = []  # what a retry of the run begins again
         self.unrouted: list[
@@ -148,13 +176,15 @@ class RunState:
         """Whether nothing new may start."""
         return self.failure is not None or self.cancelling or self.suspended or self.paused
 
-    def scope(self, node: int, result: Any = UNSET) -> Scope:
+    def scope(self, node: int, result: Any = UNSET, item: int | None = None) -> Scope:
         """What an expression at ``node`` sees now; ``result`` is that of the step just done, where there is one."""
         return Scope(
             state=self.state,
             result=result,
             steps=self,
             visit=self.visits[node],
+            item=UNSET if item is None else self.items[node].values[item],
+            index=UNSET if item is None else item,
             run={"id": self.run_id, "graph": self.plan.graph.name, "steps": len(self.path)},
         )
 

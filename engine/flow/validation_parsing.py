@@ -9,7 +9,7 @@ from typing import Any, Final
 import pydantic
 from pydantic_core import ErrorDetails
 
-from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.problem import Problem, Severity
 
 _MAX_PROBLEMS: Final = 200
@@ -66,6 +66,8 @@ def _to_problem(data: object, place: tuple[int | str, ...], details: list[ErrorD
             node_id = _text_in(item, "id")
             where = f'node "{_shorten(node_id)}"' if node_id else f"node {number + 1}"
             fields, known = tuple(rest), NodeDefinition.model_fields
+            if len(fields) > 1 and fields[0] == "retry":
+                known = RetryPolicy.model_fields
         case ("edges", int() as number, *rest):
             item, edge = _look_up(data, ("edges", number)), number
             start, end = _text_in(item, "from_node"), _text_in(item, "to_node")

@@ -129,6 +129,8 @@ def _wanted_by_node(graph: GraphDefinition, node: int, shape: Shape, tools: Cata
                 yield wanted
             else:
                 yield wanted._replace(type=target.type, schema=target.schema, description=target.description)
+    if definition.for_each is not None:
+        yield from _wanted_by_expression(definition.for_each)
 
 
 def _wanted_by_edges(graph: GraphDefinition, node: int, shape: Shape) -> Iterator[_Wanted]:

@@ -144,6 +144,7 @@ def _check_values(node: NodeDefinition, findings: Findings) -> None:
 def check_expressions(graph: GraphDefinition, findings: Findings) -> list[PlacedExpression]:
     """Compile every expression, check the steps they name, and give those that are right."""
     names = {node.id for node in graph.nodes}
+    mapped = {node.id for node in graph.nodes if node.for_each is not None}
     placed = []
     for text, node, edge, field in _all_expressions(graph):
         where = (
@@ -154,7 +155,8 @@ def check_expressions(graph: GraphDefinition, findings: Findings) -> list[Placed
             else field
         )
         try:
-            check_expression(text, result_allowed=node is None)
+            item_allowed = node in mapped and field != "for_each"
+            check_expression(text, item_allowed=item_allowed, result_allowed=node is None)
             expression = compile_expression(text)
         except ExpressionError as error:
             findings.error("bad-expression", f"{where}: {error.message}", node=node, edge=edge, field=field)
@@ -172,6 +174,8 @@ def _all_expressions(graph: GraphDefinition) -> Iterator[tuple[str, str | None, 
     for node in graph.nodes:
         for parameter, text in node.bindings.items():
             yield text, node.id, None, f"bindings.{parameter}"
+        if node.for_each is not None:
+            yield node.for_each, node.id, None, "for_each"
     for number, edge in enumerate(graph.edges):
         if edge.condition is not None and is_expression(edge.condition):
             yield edge.condition, None, number, "condition"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.flow.validation_findings import Findings, quote, suggest
 from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Problem, Severity
-from engine.model.tool import Catalog, InputPort, PortType, Tool
+from engine.model.tool import Catalog, InputPort, OutputPort, PortType, Tool
 
 _WORDS: Final[Mapping[PortType, str]] = {
     PortType.TEXT: "text",
@@ -53,9 +54,19 @@ def check_tools(graph: GraphDefinition, tools: Catalog, findings: Findings) -> N
         if tool is not None:
             used[node.id] = tool
             _check_parameters(node, tool, findings)
+    sources = {
+        **used,
+        **{node.id: _mapped(used[node.id]) for node in graph.nodes if node.for_each and node.id in used},
+    }
     for number, edge in enumerate(graph.edges):
         if edge.is_wire:
-            _check_wire(edge, number, used.get(edge.from_node), used.get(edge.to_node), findings)
+            _check_wire(edge, number, sources.get(edge.from_node), used.get(edge.to_node), findings)
+
+
+def _mapped(tool: Tool) -> Tool:
+    """The tool as a node with ``for_each`` shows it to the nodes after it: it gives one list."""
+    results = OutputPort(RESULT_PORT, PortType.LIST, {"type": "array"})
+    return replace(tool, outputs=(results,))
 
 
 def _check_parameters(node: NodeDefinition, tool: Tool, findings: Findings) -> None:

@@ -2,6 +2,7 @@
 
 Events are plain slotted records, for speed; nobody changes one after it was made. ``at`` is microseconds since
 1970 UTC. A step is named by ``node`` (its id) and ``visit``; an ``attempt`` is one try of it, from 1.
+A step with ``for_each`` has a step for each ``item``, which is counted from 0.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ class RunAccepted:
     """A run exists. Everything it needs to go on after a crash is here and in the stored graph version.
 
     ``refusal`` says why it cannot run at all (a tool is missing, say); it then fails before any step.
+    ``breakpoints`` are known before the first step starts; ``BreakpointsSet`` would come too late for that one.
     """
 
     at: int
@@ -24,6 +26,7 @@ class RunAccepted:
     initial_state: dict[str, Any]
     refusal: str | None = None
     refused_node: str | None = None
+    breakpoints: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class StepStarted:
     node: str
     visit: int
     attempt: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class StepCompleted:
     duration_us: int = 0
     taken: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class StepFailed:
     handled: bool = False
     taken: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +90,7 @@ class StepRetrying:
     visit: int
     attempt: int
     due: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +101,7 @@ class StepDue:
     node: str
     visit: int
     attempt: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +118,7 @@ class StepCancelled:
     node: str
     visit: int
     attempt: int
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -121,6 +130,20 @@ class LogWritten:
     visit: int
     attempt: int
     level: str
+    message: str
+    item: int | None = None
+
+
+class StepProgress(NamedTuple):
+    """How far a running step has come, as its tool says: ``done`` of ``total``. No fact of the run: it is not stored."""
+
+    run_id: str
+    node: str
+    visit: int
+    attempt: int
+    item: int | None
+    done: float
+    total: float | None
     message: str
 
 

@@ -56,6 +56,16 @@ class NodeDefinition(_Value):
     on_error: Literal["fail", "continue"] = Field(
         default="fail", description="What a failure without error edges does: end the run, or go on."
     )
+    for_each: Expression | None = Field(
+        default=None, description="An expression that gives a list: the tool is called once an item."
+    )
+    max_parallel: int | None = Field(
+        default=None, ge=1, le=10_000, description="Items under way at once; left out: 64."
+    )
+    on_item_error: Literal["fail", "collect"] = Field(
+        default="fail",
+        description='fail: the step fails; collect: the item\'s result is {"error", "error_type"}.',
+    )
     retry: RetryPolicy | None = Field(default=None, description="Left out: a failed step is not tried again.")
     default_result: Any = Field(
         default=None, description='The result after a failure with on_error "continue".'

@@ -32,7 +32,10 @@ class CurrentState:
 
 @dataclass(frozen=True, slots=True)
 class StepInfo:
-    """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step."""
+    """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step.
+
+    ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way.
+    """
 
     node_id: str
     status: StepStatus
@@ -41,6 +44,29 @@ class StepInfo:
     started_at: datetime | None = None
     duration_s: float | None = None
     error: str | None = None
+    items_done: int | None = None
+    items_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One attempt of a step, or of an ``item`` of it (from 0), as the journal tells it. Shared values: read only.
+
+    ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit.
+    """
+
+    node_id: str
+    visit: int
+    attempt: int
+    item: int | None
+    status: StepStatus
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    due_at: datetime | None = None
+    duration_s: float | None = None
+    error: str | None = None
+    error_type: str | None = None
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +74,8 @@ class RunSnapshot:
     """A run as it stood at one moment. ``seq`` is the last event of the journal that it includes.
 
     ``steps`` has an entry for every node that was started or skipped; ``edges_taken`` and ``edges_skipped`` are
-    indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results.
+    indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results. ``held`` are
+    the nodes that would start next, were the run not paused: the first of them at a single step.
     """
 
     run_id: str
@@ -65,6 +92,7 @@ class RunSnapshot:
     results: Mapping[str, Any] = field(default_factory=dict)
     edges_taken: frozenset[int] = frozenset()
     edges_skipped: frozenset[int] = frozenset()
+    held: tuple[str, ...] = ()
     seq: int = 0
 
     @property
@@ -118,6 +146,14 @@ class GraphSummary:
     created_at: datetime
     updated_at: datetime
     node_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphVersion:
+    """One of the versions of a graph; it never changes."""
+
+    version: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from engine.config import AppConfig
 from engine.errors import ConflictError, GraphNotFound, ValidationError
 from engine.flow.validation import validate_graph
 from engine.model.graph import GraphDefinition
-from engine.model.run import GraphSummary, to_datetime
+from engine.model.run import GraphSummary, GraphVersion, to_datetime
 from engine.storage.database import Database, open_database
 from engine.storage.tables import graph_versions, graphs
 
@@ -159,6 +159,20 @@ class GraphManager:
         query = sa.select(graphs).where(graphs.c.deleted_at.is_(None)).order_by(graphs.c.updated_at.desc())
         with self.database.read() as connection:
             return [_to_summary(row) for row in connection.execute(query)]
+
+    def list_versions(self, graph_id: str) -> list[GraphVersion]:
+        """All versions of a graph, the newest first.
+
+        Raises:
+            GraphNotFound: there is no such graph.
+        """
+        query = sa.select(graph_versions.c.version, graph_versions.c.created_at)
+        query = query.join(graphs, graphs.c.id == graph_versions.c.graph_id).where(_is(graph_id))
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(graph_versions.c.version.desc())).all()
+        if not rows:
+            raise _not_found(graph_id)
+        return [GraphVersion(row.version, to_datetime(row.created_at)) for row in rows]
 
     def subscribe(self, callback: Callable[[GraphChanged], None]) -> Callable[[], None]:
         """Be told of every change; returns a function that ends it. Called in the thread that made the change."""

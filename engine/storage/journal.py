@@ -14,9 +14,11 @@ from engine.config import AppConfig
 from engine.errors import RunNotFound
 from engine.model.events import JournalEntry
 from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microseconds
+from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
 from engine.storage.codec import decode_event, encode_event
 from engine.storage.database import Database, open_database
+from engine.storage.statistics import read_statistics
 from engine.storage.tables import events, runs, stored_values
 
 _insert_events = events.insert().values({column.name: sa.bindparam(column.name) for column in events.c})
@@ -143,16 +145,10 @@ class StateManager:
         offset: int = 0,
     ) -> HistoryPage:
         """A page of the history, newest first; ``start_date`` (included) to ``end_date`` (not) by acceptance."""
-        conditions: list[Any] = []
-        if graph_id is not None:
-            conditions.append(runs.c.graph_id == graph_id)
+        conditions = _accepted_within(graph_id, start_date, end_date)
         if status is not None:
             wanted = [status] if isinstance(status, str) else list(status)
             conditions.append(runs.c.status.in_([RunStatus(item).value for item in wanted]))
-        if start_date is not None:
-            conditions.append(runs.c.accepted_at >= to_microseconds(start_date))
-        if end_date is not None:
-            conditions.append(runs.c.accepted_at < to_microseconds(end_date))
         query = sa.select(runs).where(*conditions).order_by(runs.c.accepted_at.desc(), runs.c.id.desc())
         with self.database.read() as connection:
             total = connection.execute(
@@ -160,6 +156,32 @@ class StateManager:
             ).scalar_one()
             rows = connection.execute(query.limit(limit).offset(offset)).all()
         return HistoryPage([_to_summary(row) for row in rows], total, offset + len(rows) < total)
+
+    def get_statistics(
+        self,
+        graph_id: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> RunStatistics:
+        """What these runs add up to; ``limit`` and ``offset`` page ``by_graph``. Dates as for ``query_runs``."""
+        conditions = _accepted_within(graph_id, start_date, end_date)
+        with self.database.read() as connection:
+            return read_statistics(connection, conditions, limit, offset)
+
+
+def _accepted_within(
+    graph_id: str | None, start_date: datetime | None, end_date: datetime | None
+) -> list[Any]:
+    conditions: list[Any] = []
+    if graph_id is not None:
+        conditions.append(runs.c.graph_id == graph_id)
+    if start_date is not None:
+        conditions.append(runs.c.accepted_at >= to_microseconds(start_date))
+    if end_date is not None:
+        conditions.append(runs.c.accepted_at < to_microseconds(end_date))
+    return conditions
 
 
 def _to_summary(row: Any) -> RunSummary:

@@ -132,6 +132,28 @@ def test_a_step_that_does_not_stop_does_not_keep_the_program(start_headless, tmp
     until(lambda: ask(address, f"/graph/state/{started['run_id']}")[1]["status"] == "completed")
 
 
+def test_clients_that_do_nothing_do_not_keep_the_program(start_headless):
+    program, address = start_headless()
+    port = int(address.rpartition(":")[2])
+    host = f"Host: 127.0.0.1:{port}\r\n"
+    upgrade = (
+        f"GET /ws HTTP/1.1\r\n{host}Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    half = f"POST /graph/run HTTP/1.1\r\n{host}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{"
+    sockets = []
+    for text in ("", "GET /hea", upgrade, half):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(text.encode())
+        sockets.append(client)
+    assert sockets[2].recv(12) == b"HTTP/1.1 101"
+    began = time.monotonic()
+    assert program.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - began < 8
+    for client in sockets:
+        client.close()
+
+
 def test_the_second_ctrl_c_closes_at_once(start_headless, tmp_path):
     program, address = start_headless()
     graph_id = create(address, ("held", "hold", {"folder": str(tmp_path)}))

@@ -50,6 +50,18 @@ def test_a_loop_does_not_pull_its_nodes_apart():
     assert layout(graph(3, [(0, 1), (1, 2), (2, 0), (2, 2)], entry="n0")) == straight
 
 
+def test_a_branch_that_runs_back_stands_below_its_sister():
+    places = layout(graph(5, [(0, 1), (0, 2), (1, 0), (1, 3), (2, 4)], entry="n0"))
+    assert places["n1"][1] > places["n2"][1]
+
+
+def test_a_condition_has_room_between_its_nodes():
+    plain = graph(2, [(0, 1)])
+    edge = plain.edges[0].model_copy(update={"condition": "result.score >= 70 and visit < 3"})
+    wide = layout(plain.model_copy(update={"edges": (edge,)}))
+    assert wide["n1"][0] > layout(plain)["n1"][0] + 60
+
+
 def test_an_edge_past_a_layer_keeps_a_lane_free():
     places = layout(graph(3, [(0, 1), (1, 2), (0, 2)]))
     assert places["n1"][1] != places["n0"][1] or places["n2"][1] != places["n0"][1]

@@ -42,7 +42,7 @@ class CanvasWidget(QWidget):
     disconnect_requested = Signal(list)
     """Edges were cut: keys."""
     move_requested = Signal(dict)
-    """Nodes were dragged: (x, y) by id."""
+    """Nodes were dragged: (x, y) by id; with them, those whose place the graph did not know yet."""
     delete_requested = Signal(list, list)
     """Delete was pressed: node ids, edge keys."""
     search_requested = Signal(QPointF, QPoint, object)
@@ -82,7 +82,7 @@ class CanvasWidget(QWidget):
         viewer.node_requested.connect(self.node_requested)
         viewer.connect_requested.connect(self.connect_requested)
         viewer.disconnect_requested.connect(self.disconnect_requested)
-        viewer.move_requested.connect(self.move_requested)
+        viewer.move_requested.connect(self._request_move)
         viewer.delete_requested.connect(self.delete_requested)
         viewer.search_requested.connect(self.search_requested)
         viewer.condition_edit_requested.connect(self.condition_edit_requested)
@@ -91,6 +91,12 @@ class CanvasWidget(QWidget):
         viewer.picked.connect(self.selection_changed)
         viewer.zoom_changed.connect(self.zoom_changed)
         viewer.view_changed.connect(self._place_minimap)
+
+    def _request_move(self, moved: dict[str, tuple[float, float]]) -> None:
+        """From the first move on, every node has its place: else the layout would move the others."""
+        shown = self._viewer.nodes
+        rest = {node_id: (shown[node_id].x(), shown[node_id].y()) for node_id in self._stage.unplaced}
+        self.move_requested.emit({**rest, **moved})
 
     # --- the graph
 

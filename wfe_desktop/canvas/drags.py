@@ -68,10 +68,10 @@ class Move:
             self._began = {node: node.pos() for node in self._viewer.gestures.selected_nodes()}
         shift = self._viewer.mapToScene(at) - self._origin
         shift = QPointF(round(shift.x()), round(shift.y()))
-        self._viewer.routing = len(self._began) <= 40
+        self._viewer.ways.enabled = len(self._began) <= 40
         for node, pos in self._began.items():
             node.setPos(pos + shift)
-        self._viewer.routing = True
+        self._viewer.ways.enabled = True
         self._viewer.overview.follow(self._began)
 
     def release(self, event: QMouseEvent) -> None:

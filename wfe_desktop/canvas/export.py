@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSize
+from PySide6.QtCore import QBuffer, QIODevice, QRectF, QSize
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 
@@ -18,6 +18,13 @@ _NO_GRID = 0
 """NodeGraphQt's; None would stand for lines."""
 
 
+_FALLBACKS = {
+    "Inter": "system-ui, Helvetica, Arial, sans-serif",
+    "JetBrains Mono": "ui-monospace, Menlo, Consolas, monospace",
+}
+"""Qt names one family; where that is not installed, browsers would take a serif."""
+
+
 class ExportError(Exception):
     """The picture could not be written; the message says why."""
 
@@ -25,18 +32,24 @@ class ExportError(Exception):
 def paint_svg(viewer: WorkflowViewer, path: Path, title: str) -> None:
     """Write the whole graph as an SVG of its own size. Raises ExportError."""
     area = graph_area(viewer)
-    generator = QSvgGenerator()
-    generator.setFileName(str(path))
+    generator, written = QSvgGenerator(), QBuffer()
+    written.open(QIODevice.OpenModeFlag.WriteOnly)
+    generator.setOutputDevice(written)
     screen = QGuiApplication.primaryScreen()
     generator.setResolution(round(screen.logicalDotsPerInch()) if screen is not None else 96)
     generator.setSize(QSize(round(area.width()), round(area.height())))
     generator.setViewBox(QRectF(0, 0, area.width(), area.height()))
     generator.setTitle(title)
-    painter = QPainter()
-    if not painter.begin(generator):
-        raise ExportError(f"{path} cannot be written.")
+    painter = QPainter(generator)
     _render(viewer, painter, area, vectors=True)
     painter.end()
+    text = bytes(written.data().data()).decode()
+    for family, instead in _FALLBACKS.items():
+        text = text.replace(f'font-family="{family}"', f'font-family="{family}, {instead}"')
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written.") from error
 
 
 def paint_png(viewer: WorkflowViewer, path: Path, scale: float = 2.0) -> None:

@@ -20,6 +20,9 @@ class NodeGrid:
         self._cells: dict[tuple[int, int], dict[WorkflowNodeItem, None]] = {}
         self._where: dict[WorkflowNodeItem, tuple[int, int, int, int]] = {}
 
+    def __len__(self) -> int:
+        return len(self._where)
+
     @staticmethod
     def _span(area: QRectF) -> tuple[int, int, int, int]:
         return (

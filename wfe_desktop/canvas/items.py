@@ -75,6 +75,10 @@ class Pictures:
         self._held.move_to_end(node)
         return held[1]
 
+    def find_any(self, node: WorkflowNodeItem) -> tuple[float, QPixmap] | None:
+        """The picture of a node at whichever scale there is one."""
+        return self._held.get(node)
+
     def hold(self, node: WorkflowNodeItem, scale: float, picture: QPixmap) -> None:
         """Keep a picture in place of the one before."""
         self.drop(node)
@@ -103,6 +107,8 @@ class Scenery:
     drag: WireDrag | None = None
     hovered: PortItem | None = None
     hovered_node: WorkflowNodeItem | None = None
+    zooming: bool = False
+    """The scale changes from frame to frame: the pictures there are will do."""
     vectors: bool = False
     """Paint icons as vectors, not pixels: for export."""
     router: Router | None = None
@@ -180,8 +186,6 @@ class WorkflowPort(PortItem):  # type: ignore[misc]
 class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
     """A node's picture. ``show_spec`` says what it is, ``show_run`` how it stands in a run."""
 
-    scenery: ClassVar[Scenery | None] = None
-
     def __init__(self, name: str = "node", parent: QGraphicsItem | None = None) -> None:
         super().__init__(name, parent)
         self.setCacheMode(QGraphicsItem.CacheMode.NoCache)
@@ -189,6 +193,7 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemSendsGeometryChanges)
         self._inputs: dict[str, WorkflowPort] = {}
         self._outputs: dict[str, WorkflowPort] = {}
+        self.scenery: Scenery | None = None
         self.spec: NodeSpec | None = None
         self.anatomy = Anatomy(NODE.min_width, NODE.header, "", "")
         self.run: NodeRunView | None = None
@@ -235,7 +240,7 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
 
     def show_spec(self, spec: NodeSpec, scenery: Scenery) -> None:
         """Look like ``spec``; the ports are there already."""
-        self.scenery = scenery  # type: ignore[misc]
+        self.scenery = scenery
         self.spec = spec
         self.relayout()
 
@@ -347,6 +352,9 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
             return
         ratio = widget.devicePixelRatioF()
         picture = scenery.pictures.find(self, scale * ratio)
+        if picture is None and scenery.zooming and (held := scenery.pictures.find_any(self)) is not None:
+            painter.drawPixmap(self._bounds, held[1], QRectF(QPointF(), self._bounds.size() * held[0]))
+            return
         if picture is None:
             bounds = self._bounds
             picture = QPixmap(

@@ -6,12 +6,13 @@ Two specs that are equal look the same, so showing a changed graph means: build 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.model.graph import RESULT_PORT, EdgeDefinition, EdgeKind, GraphDefinition, NodeDefinition
 from engine.model.status import StepStatus
 from engine.model.tool import Catalog, PortType, Tool
+from wfe_desktop.document.names import node_title
 
 EdgeKey = tuple[str, str, str, str | None, str | None]
 
@@ -20,7 +21,7 @@ FLOW_OUT = "▸out"
 ERROR_OUT = "▸error"
 """Names of the ports that carry order, not values. No parameter can be called so."""
 
-_MOST_HINT = 40
+_MOST_HINT = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def describe_node(
     ]
     return NodeSpec(
         id=node.id,
-        title=node.label or node.id,
+        title=node_title(node, {tool.name: tool} if tool is not None else None),
         tool=node.function_name,
         category=tool.category if tool is not None else "",
         is_known=tool is not None,
@@ -192,23 +193,33 @@ def given_text(node: NodeDefinition, name: str) -> str:
     if name in node.bindings:
         text = node.bindings[name]
     elif name in node.parameters:
-        value = node.parameters[name]
-        # A long text or a big table is not worth encoding for the forty characters that show.
-        if isinstance(value, str):
-            text = json.dumps(value[:_MOST_HINT], ensure_ascii=False)
-        elif isinstance(value, (list, dict)) and len(value) > 8:
-            text = f"[{len(value)} items]" if isinstance(value, list) else f"{{{len(value)} fields}}"
-        else:
-            text = json.dumps(value, ensure_ascii=False, default=str)
+        text = preview(node.parameters[name], _MOST_HINT)
     else:
         return ""
-    flat = " ".join(text.split())
+    flat = " ".join(text[: 2 * _MOST_HINT].split())
     return flat if len(flat) <= _MOST_HINT else flat[: _MOST_HINT - 1] + "…"
 
 
-def incident_keys(edges: Iterable[EdgeKey], nodes: set[str]) -> list[EdgeKey]:
-    """Those of the edges that begin or end at one of the nodes."""
-    return [key for key in edges if key[0] in nodes or key[1] in nodes]
+def preview(value: object, most: int) -> str:
+    """The beginning of a value as JSON, some ``most`` characters; costs these, not the value's size."""
+    if isinstance(value, str):
+        return json.dumps(value[:most], ensure_ascii=False)
+    if not isinstance(value, (list, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    opening, closing = "[]" if isinstance(value, list) else "{}"
+    parts: list[str] = []
+    left = most
+    for item in value if isinstance(value, list) else value.items():
+        if left <= 0:
+            parts.append("…")
+            break
+        if isinstance(item, tuple):
+            part = f"{preview(str(item[0]), left)}: {preview(item[1], left)}"
+        else:
+            part = preview(item, left)
+        parts.append(part)
+        left -= len(part) + 2
+    return opening + ", ".join(parts) + closing
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ EdgeMark = Literal["taken", "skipped"]
 
 _BULK = 60
 """From so many changed items on, they are put in as a batch."""
+_FARTHEST = 400_000.0
 _ROUTED_EDGES = 900
 """Up to so many edges, all look for their way again after a batch; beyond, only those that run back."""
 
@@ -64,6 +65,8 @@ class Stage:
         self.graph.set_acyclic(False)  # back edges are loops here; the document knows which are allowed
         self.pipes: dict[EdgeKey, WorkflowPipe] = {}
         self.shown = GraphSpec({}, {})
+        self.unplaced: set[str] = set()
+        """The shown nodes that the graph has no place for."""
         self._nodes: dict[str, WorkflowNode] = {}
         self._problems: dict[str, Severity] = {}
         self._run_nodes: dict[str, NodeRunView] = {}
@@ -95,14 +98,15 @@ class Stage:
         self.viewer.overview.forget()
 
     def _places(self, graph: GraphDefinition, wanted: GraphSpec) -> dict[str, tuple[float, float]]:
-        """Where nodes go: as the graph says; those it says nothing of, by the layout."""
-        known: dict[str, tuple[float, float]] = {}
-        nodes = graph.ui.get("nodes")
-        for node_id, place in nodes.items() if isinstance(nodes, Mapping) else ():
-            try:
-                known[node_id] = (float(place["x"]), float(place["y"]))
-            except (TypeError, KeyError, ValueError):
-                continue
+        """Where nodes go: as the graph says; else where they are shown; else where the layout puts them."""
+        known = _stored_places(graph)
+        self.unplaced = {node_id for node_id in wanted.nodes if node_id not in known}
+        if not self.unplaced:
+            return known
+        if known or wanted.nodes.keys() == self.shown.nodes.keys():
+            for node_id in self.unplaced & self.viewer.nodes.keys():
+                item = self.viewer.nodes[node_id]
+                known[node_id] = (item.x(), item.y())
         missing = [node_id for node_id in wanted.nodes if node_id not in known]
         if not missing:
             return known
@@ -223,7 +227,7 @@ class Stage:
 
     def _reroute_near(self, areas: Iterable[QRectF]) -> None:
         """Let edges that pass where nodes have come or gone look for their way again."""
-        if not self.viewer.routing:
+        if not self.viewer.ways.enabled:
             return
         near = {pipe for area in areas for pipe in self.viewer.pipes_in(area.adjusted(-30, -30, 30, 60))}
         near.update(pipe for pipe in self.pipes.values() if pipe.is_detour)
@@ -285,3 +289,17 @@ class Stage:
             pipe.restyle()
         self.viewer.overview.forget()
         self.viewer.viewport().update()
+
+
+def _stored_places(graph: GraphDefinition) -> dict[str, tuple[float, float]]:
+    """The places that ``graph.ui`` gives; what is no place is left out, wherever it comes from."""
+    nodes = graph.ui.get("nodes")
+    places: dict[str, tuple[float, float]] = {}
+    for node_id, place in nodes.items() if isinstance(nodes, Mapping) else ():
+        try:
+            x, y = float(place["x"]), float(place["y"])
+        except (TypeError, KeyError, ValueError, OverflowError):
+            continue
+        if abs(x) <= _FARTHEST and abs(y) <= _FARTHEST:  # not for NaN either
+            places[node_id] = (x, y)
+    return places

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from math import ceil
 from typing import Any
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QDragEnterEvent,
@@ -26,10 +25,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QNativeGestureEvent,
     QPainter,
-    QPainterPath,
     QPaintEvent,
-    QPen,
-    QPixmap,
     QResizeEvent,
     QTransform,
     QUndoStack,
@@ -45,24 +41,22 @@ from PySide6.QtWidgets import (
 )
 
 from engine.model.graph import EdgeDefinition
+from wfe_desktop.canvas.backdrop import Backdrop
 from wfe_desktop.canvas.gestures import Gestures, Hit
 from wfe_desktop.canvas.items import GRAB, Scenery, WorkflowNodeItem
 from wfe_desktop.canvas.nodegraphqt import NodeViewer, PortItem
 from wfe_desktop.canvas.overview import Overview
 from wfe_desktop.canvas.pipes import ConditionPill, WorkflowPipe
 from wfe_desktop.canvas.style import OVERVIEW_SCALE
-from wfe_desktop.theme import NODE
+from wfe_desktop.canvas.ways import Ways
 
 ZOOM_LEAST, ZOOM_MOST = 0.04, 3.0
 _WORLD = QRectF(-500_000, -500_000, 1_000_000, 1_000_000)
-_ROUTED_NODES = 400
-"""Up to so many nodes, edges look for a way around nodes."""
 _OVERVIEW_NODES = 250
 """From so many nodes on, a far view is painted in one go, not item by item."""
 _OVERVIEW_ZOOM = 0.4
 _FIT_MARGIN = 24.0
-_DOTS_APART = 18.0
-"""Dots of the grid are never nearer than so many pixels."""
+_RESTING_MS = 120
 
 
 class WorkflowViewer(NodeViewer):  # type: ignore[misc]
@@ -84,15 +78,18 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
     def __init__(self, scenery: Scenery, undo_stack: QUndoStack) -> None:
         self._zoom = 1.0
         self.scenery = scenery
-        scenery.router = self
-        self.routing = True
+        self.ways = Ways(scenery.grid)
+        scenery.router = self.ways
         self.loose: QGraphicsItem | None = None
         self.nodes: dict[str, WorkflowNodeItem] = {}
         self.grid = scenery.grid
         self.overview = Overview(scenery)
-        self._backdrop_for: tuple[int, int, float, float, str] | None = None
-        self._backdrop_picture = QPixmap()
+        self._backdrop = Backdrop()
         super().__init__(undo_stack=undo_stack)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_RESTING_MS)
+        self._rest.timeout.connect(self._sharpen)
         self.connection_check: Callable[[EdgeDefinition], str | None] = lambda _edge: None
         self.gestures = Gestures(self)
         self.acyclic = False
@@ -100,7 +97,6 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         self.setCacheMode(QGraphicsView.CacheModeFlag.CacheNone)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setResizeAnchor(QGraphicsView.ViewportAnchor.AnchorViewCenter)
-        self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState, enabled=False)
         self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontAdjustForAntialiasing)
         self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         self.setSceneRect(_WORLD)
@@ -219,6 +215,16 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
         drift = (before - self.mapToScene(at)) * self._zoom
         self._scroll(round(drift.x()), round(drift.y()))
 
+    def _zoom_by_hand(self, scale: float, at: QPoint) -> None:
+        """Zoom at once with the pictures there are; sharp ones follow when the wheel rests."""
+        self.scenery.zooming = True
+        self._rest.start()
+        self.zoom_to(scale, at)
+
+    def _sharpen(self) -> None:
+        self.scenery.zooming = False
+        self.viewport().update()
+
     def pan(self, dx: int, dy: int) -> None:
         """Move the view by pixels."""
         self._scroll(dx, dy)
@@ -260,7 +266,7 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             self.pan(-(angle.y() or angle.x()) // 2, 0)
         else:
             turned = angle.y() or angle.x()
-            self.zoom_to(self._zoom * 1.0015**turned, event.position().toPoint())
+            self._zoom_by_hand(self._zoom * 1.0015**turned, event.position().toPoint())
         event.accept()
 
     # --- finding things
@@ -314,57 +320,18 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             self.scene().removeItem(self.loose)
             self.loose = None
 
-    # --- ways for edges
-
-    def free_lane(self, left: float, right: float, y: float) -> float:
-        """The nearest height from ``y`` downwards at which nothing stands between two abscissae."""
-        if not self.routing:
-            return y
-        for _ in range(8):
-            blocking = list(self.nodes_in(QRectF(left, y - 22.0, right - left, 44.0)))
-            if not blocking:
-                break
-            y = max(node.scene_body().bottom() for node in blocking) + 40.0
-        return y
-
-    def detour(self, path: QPainterPath, pipe: WorkflowPipe) -> float | None:
-        """The height of a lane around the nodes a forward edge would run through; None where its way is free."""
-        if not self.routing or len(self.nodes) > _ROUTED_NODES:
-            return None
-        ends = (pipe.input_port.node, pipe.output_port.node)
-        area = path.boundingRect().adjusted(0, -4, 0, 4)
-        bodies = [node.scene_body() for node in self.nodes_in(area) if node not in ends]
-        points = [path.pointAtPercent(at / 32) for at in range(1, 32)] if bodies else []
-        hit = [body for body in bodies if any(body.contains(point) for point in points)]
-        if not hit:
-            return None
-        start, end = pipe.ends()
-        left, right = start.x() + 20.0, end.x() - 20.0
-        above = self._clear(left, right, min(body.top() for body in hit) - 26.0, up=True)
-        below = self._clear(left, right, max(body.bottom() for body in hit) + 26.0, up=False)
-        middle = (start.y() + end.y()) / 2
-        return above if middle - above <= below - middle else below
-
-    def _clear(self, left: float, right: float, y: float, *, up: bool) -> float:
-        for _ in range(6):
-            bodies = [node.scene_body() for node in self.nodes_in(QRectF(left, y - 10, right - left, 20))]
-            if not bodies:
-                break
-            y = min(body.top() for body in bodies) - 26.0 if up else max(b.bottom() for b in bodies) + 26.0
-        return y
-
     @contextmanager
     def bulk(self) -> Iterator[None]:
         """Many items come or go: no painting, no index, no looking for ways meanwhile."""
         scene: QGraphicsScene = self.scene()
         self.setUpdatesEnabled(False)
-        self.routing = False
+        self.ways.enabled = False
         scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         try:
             yield
         finally:
             scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.BspTreeIndex)
-            self.routing = True
+            self.ways.enabled = True
             self.setUpdatesEnabled(True)
 
     # --- painting
@@ -389,42 +356,9 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
         if self._zoom < OVERVIEW_SCALE:
             painter.fillRect(rect, self.scenery.style.canvas)
-            return
-        step = NODE.dot_step
-        while step * self._zoom < _DOTS_APART:
-            step *= 2.0
-        pixels = step * self._zoom
-        origin = self.mapToScene(QPoint(0, 0))
-        painter.save()
-        painter.resetTransform()
-        painter.drawPixmap(
-            QPointF(-round(origin.x() % step * self._zoom), -round(origin.y() % step * self._zoom)),
-            self._backdrop(pixels),
-        )
-        painter.restore()
-
-    def _backdrop(self, step: float) -> QPixmap:
-        """The grid of dots, somewhat larger than the view; painting thousands of dots takes longer than all nodes."""
-        size, ratio = self.viewport().size(), self.viewport().devicePixelRatioF()
-        made_for = (size.width(), size.height(), ratio, step, self.scenery.style.theme.name)
-        if made_for != self._backdrop_for:
-            self._backdrop_for = made_for
-            wide, high = size.width() + ceil(step) + 1, size.height() + ceil(step) + 1
-            picture = QPixmap(round(wide * ratio), round(high * ratio))
-            picture.setDevicePixelRatio(ratio)
-            picture.fill(self.scenery.style.canvas)
-            painter = QPainter(picture)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            pen = QPen(self.scenery.style.dots, 2.0)
-            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-            painter.setPen(pen)
-            columns, rows = ceil(wide / step), ceil(high / step)
-            painter.drawPoints(
-                [QPointF(x * step, y * step) for x in range(columns + 1) for y in range(rows + 1)]
-            )
-            painter.end()
-            self._backdrop_picture = picture
-        return self._backdrop_picture
+        else:
+            origin = self.mapToScene(QPoint(0, 0))
+            self._backdrop.paint(painter, self.viewport(), origin, self._zoom, self.scenery.style)
 
     # --- events, handed to the gestures
 
@@ -480,6 +414,6 @@ class WorkflowViewer(NodeViewer):  # type: ignore[misc]
             self.gestures.left()
         if isinstance(event, QNativeGestureEvent):
             if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
-                self.zoom_to(self._zoom * (1.0 + event.value()), event.position().toPoint())
+                self._zoom_by_hand(self._zoom * (1.0 + event.value()), event.position().toPoint())
             return True
         return bool(QGraphicsView.viewportEvent(self, event))

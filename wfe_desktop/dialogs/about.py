@@ -53,5 +53,7 @@ class AboutDialog(QDialog):
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(close)
+        column.addStretch(1)
         column.addSpacing(8)
         column.addLayout(row)
+        self.resize(self.minimumWidth(), 300)

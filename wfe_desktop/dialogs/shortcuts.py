@@ -1,4 +1,4 @@
-"""The keyboard shortcuts, and what the mouse does on the canvas."""
+"""The keyboard shortcuts, and what mouse and keys do on the canvas."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from PySide6.QtWidgets import (
 from wfe_desktop.actions import ACTIONS, Menu, plain_text
 
 GESTURES = (
-    ("Drag from a port", "Wire two nodes"),
+    ("Drag from a port", "Connect two nodes; dropped on the empty canvas, choose the next tool"),
     ("Double-click the canvas", "Search for a tool and place it there"),
-    ("Middle button, or Alt and left", "Move the view"),
-    ("Wheel", "Zoom at the pointer"),
-    ("Drag on the empty canvas", "Select what is inside"),
-    ("Double-click an edge", "Edit its condition"),
+    ("Double-click a node, or Return", "Edit it"),
+    ("Double-click an edge, or Return", "Edit its condition"),
+    ("Drag on the empty canvas", "Select what is inside; with Shift or Ctrl, add it"),
+    ("Alt and drag", "Cut the edges that are crossed"),
+    ("Arrow keys", "Select the next node in that direction; with Ctrl, move the selected ones"),
+    ("Drag with the middle button, or Space and drag", "Move the view"),
+    ("Wheel", "Zoom at the pointer; with Shift, move sideways"),
+    ("Escape", "Give up what is being done; select nothing"),
 )
 
 
@@ -31,7 +35,7 @@ class ShortcutsDialog(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
-        self.resize(620, 640)
+        self.resize(880, 680)
         content = QWidget()
         grid = QGridLayout(content)
         grid.setContentsMargins(20, 12, 20, 12)
@@ -43,7 +47,7 @@ class ShortcutsDialog(QDialog):
             row = self._add_heading(grid, row, plain_text(menu.value), bool(specs))
             for spec in specs:
                 row = self._add_line(grid, row, plain_text(spec.text), spec.keys)
-        row = self._add_heading(grid, row, "Mouse", present=True)
+        row = self._add_heading(grid, row, "On the canvas", present=True)
         for gesture, what in GESTURES:
             row = self._add_line(grid, row, what, (gesture,))
         grid.setColumnStretch(0, 1)

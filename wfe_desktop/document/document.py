@@ -10,9 +10,10 @@ from uuid import uuid4
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.tool import Catalog
 from wfe_desktop.document import edits
+from wfe_desktop.document.breakpoints import breakpoints, with_breakpoints
 from wfe_desktop.document.commands import ReplaceGraph
 from wfe_desktop.document.edits import EdgeKey, Fragment, Position
 from wfe_desktop.document.names import node_title
@@ -162,6 +163,32 @@ class WorkflowDocument(QObject):
         """Set one of ``edits.NODE_FIELDS``; typing merges."""
         graph = edits.set_node_field(self._graph, node_id, name, value)
         self._push(f"Change {name.replace('_', ' ')}", graph, ("field", node_id, name))
+
+    def set_retry_field(self, node_id: str, name: str, value: object) -> None:
+        """Set one field of how a failed step is tried again; typing merges."""
+        graph = edits.set_retry_field(self._graph, node_id, name, value)
+        self._push("Change retry", graph, ("retry", node_id, name))
+
+    def switch_retry(self, node_id: str, *, on: bool) -> None:
+        """Let a failed step be tried again, as is usual, or not, as a command of its own."""
+        self.end_typing()
+        self.set_node_field(node_id, "retry", RetryPolicy() if on else None)
+        self.end_typing()
+
+    @property
+    def breakpoints(self) -> tuple[str, ...]:
+        """The nodes before which runs pause."""
+        return breakpoints(self._graph)
+
+    def toggle_breakpoints(self, node_ids: Collection[str]) -> None:
+        """Set breakpoints at these nodes, or take them away where all of them have one."""
+        graph = edits.toggle_breakpoints(self._graph, node_ids)
+        has_more = len(breakpoints(graph)) > len(self.breakpoints)
+        self._push("Set breakpoint" if has_more else "Remove breakpoint", graph)
+
+    def clear_breakpoints(self) -> None:
+        """Take every breakpoint away."""
+        self._push("Remove breakpoints", with_breakpoints(self._graph, ()))
 
     def set_label(self, node_id: str, label: str | None) -> None:
         """Call a node something else; None or nothing: by its tool's name."""

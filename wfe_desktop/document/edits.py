@@ -15,8 +15,9 @@ import pydantic
 
 from engine.errors import ValidationError
 from engine.flow.topology import compile_graph
-from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.tool import Catalog, PortType
+from wfe_desktop.document.breakpoints import breakpoints, renamed_breakpoints, with_breakpoints
 from wfe_desktop.document.names import make_id, make_unique, node_title, rename_steps
 
 EdgeKey: TypeAlias = tuple[str, str, str, str | None, str | None]
@@ -38,6 +39,14 @@ _FIELD_WORDS = {
     "description": "The description",
     "save_as": "The state key",
     "join": "Join",
+    "for_each": "The list",
+    "max_parallel": "Items at once",
+    "max_attempts": "Attempts",
+    "delay_s": "The delay",
+    "backoff": "The growth of the delay",
+    "max_delay_s": "The longest delay",
+    "jitter": "The random share",
+    "on": "An exception's name",
     "condition": "The condition",
     "bindings": "An expression",
     "exit_conditions": "An exit condition",
@@ -51,8 +60,11 @@ GRAPH_FIELDS = frozenset(
     {"name", "description", "exit_conditions", "reducers", "max_steps", "max_iterations"}
 )
 NODE_FIELDS = frozenset(
-    {"function_name", "label", "description", "save_as", "join", "on_error", "default_result"}
-)
+    {
+        "function_name", "label", "description", "save_as", "join", "on_error", "default_result",
+        "for_each", "max_parallel", "on_item_error", "retry",
+    }
+)  # fmt: skip
 
 
 class GraphEditError(Exception):
@@ -146,7 +158,8 @@ def remove(
     if isinstance(places, dict) and not gone_nodes.isdisjoint(places):
         kept = {node_id: place for node_id, place in places.items() if node_id not in gone_nodes}
         update["ui"] = {**graph.ui, "nodes": kept}
-    return graph.model_copy(update=update)
+    stops = [node_id for node_id in breakpoints(graph) if node_id not in gone_nodes]
+    return with_breakpoints(graph.model_copy(update=update), stops)
 
 
 def move(graph: GraphDefinition, positions: Mapping[str, Position]) -> GraphDefinition:
@@ -171,6 +184,21 @@ def set_node_field(graph: GraphDefinition, node_id: str, name: str, value: objec
     if name not in NODE_FIELDS:
         raise GraphEditError(f'A node has no field "{name}" that can be set.')
     return _change_node(graph, node_id, lambda _node: {name: value})
+
+
+def set_retry_field(graph: GraphDefinition, node_id: str, name: str, value: object) -> GraphDefinition:
+    """Sets one field of how a failed step is tried again; without a policy, in the usual one."""
+    policy = get_node(graph, node_id).retry or RetryPolicy()
+    changed = _checked(RetryPolicy, {**dict(policy), name: value})
+    return _change_node(graph, node_id, lambda _node: {"retry": changed})
+
+
+def toggle_breakpoints(graph: GraphDefinition, node_ids: Collection[str]) -> GraphDefinition:
+    """Sets breakpoints at these nodes, or takes them away where all of them have one."""
+    for node_id in node_ids:
+        get_node(graph, node_id)
+    old = set(breakpoints(graph))
+    return with_breakpoints(graph, old - set(node_ids) if old.issuperset(node_ids) else old.union(node_ids))
 
 
 def set_parameter(graph: GraphDefinition, node_id: str, name: str, value: object) -> GraphDefinition:
@@ -293,14 +321,15 @@ def rename_node(graph: GraphDefinition, node_id: str, new_id: str) -> GraphDefin
     places = graph.ui.get("nodes")
     if isinstance(places, dict) and node_id in places:
         update["ui"] = {**graph.ui, "nodes": {ids.get(key, key): place for key, place in places.items()}}
-    return graph.model_copy(update=update)
+    return with_breakpoints(graph.model_copy(update=update), renamed_breakpoints(graph, ids))
 
 
 def _renamed_node(node: NodeDefinition, ids: Mapping[str, str]) -> NodeDefinition:
     bindings = {name: rename_steps(text, ids) for name, text in node.bindings.items()}
-    if node.id not in ids and bindings == node.bindings:
+    items = None if node.for_each is None else rename_steps(node.for_each, ids)
+    if node.id not in ids and (bindings, items) == (node.bindings, node.for_each):
         return node
-    return node.model_copy(update={"id": ids.get(node.id, node.id), "bindings": bindings})
+    return node.model_copy(update={"id": ids.get(node.id, node.id), "bindings": bindings, "for_each": items})
 
 
 def _renamed_edge(edge: EdgeDefinition, ids: Mapping[str, str]) -> EdgeDefinition:

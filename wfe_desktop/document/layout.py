@@ -52,6 +52,12 @@ def layout(graph: GraphDefinition, sizes: Mapping[str, Size] | None = None) -> d
     known = sizes or {}
     measured = [known.get(name, DEFAULT_SIZE) for name in names]
     layers, before, after, heights = _with_lanes(layer_of, forward, [size[1] for size in measured])
+    kept = set(forward)
+    runs_back = {source for source, target in pairs if (source, target) not in kept}
+    for (
+        layer
+    ) in layers:  # loops run back below the nodes: what starts them stands low where that is all the same
+        layer.sort(key=runs_back.__contains__)
     _order(layers, before, after)
     tops = _heights(layers, before, after, heights)
     lefts = _columns(layers, measured, _gaps(graph, index, layer_of))

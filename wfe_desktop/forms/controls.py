@@ -191,6 +191,7 @@ class TextArea(QPlainTextEdit):
         self.installEventFilter(_UndoGuard(self))
         self.setUndoRedoEnabled(False)
         self.setTabChangesFocus(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # lines are broken
         self._lines, self._most = lines, most
         self._strip: ButtonStrip | None = None
         if code:

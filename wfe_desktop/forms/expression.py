@@ -23,12 +23,16 @@ from wfe_desktop.theme import SPACE
 _WORD = re.compile(r"[A-Za-z_][\w.]*$")
 _MAX_SHOWN = 12
 _ROOTS = ("state", "steps", "visit", "run")
+_ITEM = ("item", "index")
 
 
-def find_fault(text: str) -> str | None:
-    """What is wrong with an expression, as a sentence; None where nothing is."""
+def find_fault(text: str, *, item_allowed: bool = False, result_allowed: bool = True) -> str | None:
+    """What is wrong with an expression, as a sentence; None where nothing is.
+
+    ``item_allowed``: it belongs to a node with for_each. ``result_allowed``: to an edge, or the workflow itself.
+    """
     try:
-        check_expression(text)
+        check_expression(text, item_allowed=item_allowed, result_allowed=result_allowed)
     except ExpressionError as error:
         return error.message
     return None
@@ -46,9 +50,18 @@ def known_state_keys(graph: GraphDefinition, catalog: Catalog) -> set[str]:
     return keys
 
 
-def completions(graph: GraphDefinition, catalog: Catalog, source: str | None = None) -> list[str]:
-    """What an expression may name here. ``source``: the node whose ``result`` is in reach (for conditions)."""
-    found = [*_ROOTS, *(f"state.{key}" for key in sorted(known_state_keys(graph, catalog)) if _is_name(key))]
+def completions(
+    graph: GraphDefinition, catalog: Catalog, source: str | None = None, *, with_item: bool = False
+) -> list[str]:
+    """What an expression may name here.
+
+    ``source``: the node whose ``result`` is in reach (for conditions). ``with_item``: so is an item (of for_each).
+    """
+    found = [
+        *(_ITEM if with_item else ()),
+        *_ROOTS,
+        *(f"state.{key}" for key in sorted(known_state_keys(graph, catalog)) if _is_name(key)),
+    ]
     found.append("state.get(")
     if source is not None:
         found += ["result", *_result_fields(graph, catalog, source, "result")]

@@ -7,7 +7,8 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from wfe_desktop.forms.controls import ButtonStrip, SmallButton, mark_invalid, words
 from wfe_desktop.forms.editors import make_editor
-from wfe_desktop.forms.fields import UNSET, FieldSpec, MaybeValue
+from wfe_desktop.forms.expression import ExpressionEdit
+from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.theme import SPACE
 
 
@@ -56,9 +57,16 @@ class FieldRow(QWidget):
         return self.spec.check(self.value)
 
     def show_value(self, value: MaybeValue, problem: str | None = None) -> None:
-        """Show a value, and what is wrong with it."""
-        self.editor.show_value(value)
+        """Show a value, and what is wrong with it. What is just being typed and means the same stays as it is."""
+        if not (self.editor.field.hasFocus() and self._means(value)):
+            self.editor.show_value(value)
         self._update(problem)
+
+    def _means(self, value: MaybeValue) -> bool:
+        """Whether what is shown stands for this value: 2 for 2.0, and the default written out for none."""
+        shown, wanted = (self.spec.default if v is UNSET else v for v in (self.value, value))
+        kinds = (self.spec.kind is Kind.INTEGER, self.spec.kind is Kind.NUMBER)
+        return any(kinds) and not isinstance(shown, str) and bool(shown == wanted)
 
     def show_message(self, message: str | None) -> None:
         """Say what is wrong, below the field."""
@@ -80,3 +88,52 @@ class FieldRow(QWidget):
         self.edited.emit(UNSET)
         self.left.emit()
         self.editor.field.setFocus()
+
+
+class ExpressionRow(QWidget):
+    """The same for an expression; what is wrong with it is for its owner to say."""
+
+    edited = Signal(str)
+    left = Signal()
+
+    def __init__(
+        self,
+        label: str,
+        hint: str = "",
+        tooltip: str = "",
+        placeholder: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SPACE + SPACE // 2)
+        header = QHBoxLayout()
+        self.label = words(label)
+        self.label.setToolTip(tooltip)
+        header.addWidget(self.label)
+        header.addStretch(1)
+        header.addWidget(words(hint, "second"))
+        column.addLayout(header)
+        self.expression = ExpressionEdit()
+        self.expression.line.setAccessibleName(label)
+        self.expression.line.setToolTip(tooltip)
+        self.expression.line.setPlaceholderText(placeholder)
+        self.expression.edited.connect(self.edited)
+        self.expression.left.connect(self.left)
+        self.label.setBuddy(self.expression.line)
+        column.addWidget(self.expression)
+        self.message = words(role="error", wrap=True)
+        column.addWidget(self.message)
+        self.show_text("")
+
+    def show_text(self, text: str, problem: str | None = None) -> None:
+        """Show an expression, and what is wrong with it."""
+        self.expression.show_text(text)
+        self.show_message(problem)
+
+    def show_message(self, message: str | None) -> None:
+        """Say what is wrong, below the field."""
+        self.message.setText(message or "")
+        self.message.setVisible(bool(message))
+        mark_invalid(self.expression.line, message)

@@ -147,11 +147,13 @@ class ParameterForm(QWidget):
         if tool is not None and not tool.takes_any and tool.find_input(name) is None:
             problem = f'{tool.label} has no parameter "{name}".'
         value: MaybeValue = node.parameters.get(name, UNSET)
-        return RowState(value, node.bindings.get(name), wires.get(name, ()), problem)
+        return RowState(
+            value, node.bindings.get(name), wires.get(name, ()), problem, knows_item=node.for_each is not None
+        )
 
     def _add_row(self, spec: FieldSpec, index: int) -> ParameterRow:
         row = ParameterRow(spec, self._workspace)
-        row.find_words = lambda: completions(self._document.graph, self._document.catalog)
+        row.find_words = self._find_words
         row.value_edited.connect(self._set_value)
         row.binding_edited.connect(self._set_binding)
         row.expression_requested.connect(self._use_expression)
@@ -163,6 +165,12 @@ class ParameterForm(QWidget):
         self.rows[spec.name] = row
         self._rows.insertWidget(index, row)
         return row
+
+    def _find_words(self) -> list[str]:
+        document = self._document
+        node = document.find_node(self._node_id) if self._node_id is not None else None
+        has_item = node is not None and node.for_each is not None
+        return completions(document.graph, document.catalog, with_item=has_item)
 
     def _drop(self, name: str) -> None:
         row = self.rows.pop(name)

@@ -34,6 +34,8 @@ class RowState:
     binding: str | None = None
     wires: tuple[WireView, ...] = ()
     problem: str | None = None
+    knows_item: bool = False
+    """The node has for_each: expressions may name ``item`` and ``index``."""
 
 
 class ParameterRow(QWidget):
@@ -207,7 +209,8 @@ class ParameterRow(QWidget):
 
     def _fault(self) -> str | None:
         if self.state.binding is not None:
-            return find_fault(self.state.binding) or self.state.problem
+            fault = find_fault(self.state.binding, item_allowed=self.state.knows_item, result_allowed=False)
+            return fault or self.state.problem
         if self._is_blank:
             return "Type an expression, or press fx to set a value instead."
         return self.spec.check(self.state.value) or self.state.problem

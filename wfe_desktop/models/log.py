@@ -106,7 +106,10 @@ class LogModel(QAbstractTableModel):
 
     def append(self, records: Iterable[EventRecord]) -> None:
         """Add events in journal order. Those that are there already are left out."""
-        lines = [LogLine.from_record(record) for record in records if record.seq > self.last_seq]
+        self.append_lines([LogLine.from_record(record) for record in records if record.seq > self.last_seq])
+
+    def append_lines(self, lines: list[LogLine]) -> None:
+        """Add lines in journal order that were made elsewhere; none of them may be there already."""
         if not lines:
             return
         self.last_seq = lines[-1].seq

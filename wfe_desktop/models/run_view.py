@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.model.events import (
@@ -12,12 +12,17 @@ from engine.model.events import (
     RunCancelled,
     RunCompleted,
     RunContinued,
+    RunEvent,
     RunFailed,
+    RunPaused,
+    RunResumed,
+    RunRetried,
     RunStarted,
     RunWaiting,
     StepCancelled,
     StepCompleted,
     StepFailed,
+    StepRetrying,
     StepSkipped,
     StepStarted,
 )
@@ -60,6 +65,11 @@ class Changes:
     nodes: dict[str, StepView] = field(default_factory=dict)
     edges: dict[EdgeKey, EdgeMark] = field(default_factory=dict)
     status_changed: bool = False
+
+
+def is_of_item(event: RunEvent) -> bool:
+    """Whether it tells of one item of a step with ``for_each``, not of the step itself."""
+    return getattr(event, "item", None) is not None
 
 
 class RunView:
@@ -105,7 +115,8 @@ class RunView:
         """Build the timeline from the run's own events."""
         self.spans, self._running = [], {}
         for entry in entries:
-            self._fold_span(entry)
+            if not is_of_item(entry.event):
+                self._fold_span(entry)
 
     def fold(self, entries: Iterable[JournalEntry]) -> Changes:
         """Take events of this run in; those of other runs and those that are included already are left out."""
@@ -113,6 +124,8 @@ class RunView:
         for entry in entries:
             if entry.run_id == self.run_id and entry.seq > self.seq:
                 self.seq = entry.seq
+                if is_of_item(entry.event):
+                    continue
                 self._fold_span(entry)
                 self._fold(entry, changes)
         return changes
@@ -143,6 +156,9 @@ class RunView:
                 )
                 self._set(changes, bad.node, view)
                 self._mark(changes, bad.taken, bad.skipped)
+            case StepRetrying(node=node, visit=visit, attempt=attempt):
+                view = replace(self.nodes[node], status=StepStatus.WAITING, visit=visit, attempt=attempt)
+                self._set(changes, node, view)
             case StepSkipped(node=node):
                 before = self.nodes.get(node)
                 self._set(changes, node, StepView(StepStatus.SKIPPED, before.visit if before else 0))
@@ -158,8 +174,13 @@ class RunView:
             case RunStarted(at=at):
                 self.started_us = at
                 self._stand(changes, RunStatus.RUNNING)
-            case RunContinued():
+            case RunContinued() | RunResumed():
                 self._stand(changes, RunStatus.RUNNING)
+            case RunRetried():
+                self.error = self.ended_us = None
+                self._stand(changes, RunStatus.RUNNING)
+            case RunPaused():
+                self._stand(changes, RunStatus.PAUSED)
             case RunWaiting():
                 self._stand(changes, RunStatus.WAITING)
             case RunCompleted(at=at):

@@ -18,6 +18,9 @@ from engine.model.events import (
     RunCompleted,
     RunContinued,
     RunFailed,
+    RunPaused,
+    RunResumed,
+    RunRetried,
     RunStarted,
     RunWaiting,
     StepStarted,
@@ -92,12 +95,16 @@ class RunRow:
         match entry.event:
             case RunStarted(at=at):
                 self.status, self.started_us = RunStatus.RUNNING, at
-            case StepStarted(attempt=attempt):
-                if attempt > 1:
+            case StepStarted(attempt=attempt, item=item):
+                if attempt > 1 or item is not None:
                     return False
                 self.steps += 1
-            case RunContinued():
+            case RunContinued() | RunResumed():
                 self.status = RunStatus.RUNNING
+            case RunRetried():
+                self.status, self.ended_us, self.error = RunStatus.RUNNING, None, None
+            case RunPaused():
+                self.status = RunStatus.PAUSED
             case RunWaiting():
                 self.status = RunStatus.WAITING
             case RunCompleted(at=at):

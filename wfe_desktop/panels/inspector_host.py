@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import shiboken6
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QStackedWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from engine.model.problem import Problem
 from engine.model.run import RunSnapshot
@@ -27,6 +28,7 @@ class InspectorHost(QStackedWidget):
         self.setMinimumWidth(INSPECTOR_WIDTH - 64)
         self._panels: dict[str, InspectorPanel] = {}
         self._nothing = EmptyState("eye", "Nothing to edit here", "This version is kept as a run saw it.")
+        self.addWidget(QWidget())  # in sight until the first workflow is open
         self.addWidget(self._nothing)
 
     @property
@@ -36,7 +38,7 @@ class InspectorHost(QStackedWidget):
         return panel if isinstance(panel, InspectorPanel) else None
 
     def show_document(self, document: WorkflowDocument | None) -> None:
-        """Bring a document's inspector to the front; None: there is nothing to edit."""
+        """Bring a document's inspector to the front; None: what is open cannot be edited."""
         if document is None:
             self.setCurrentWidget(self._nothing)
             return
@@ -46,6 +48,18 @@ class InspectorHost(QStackedWidget):
             panel.select_requested.connect(self.select_requested)
             self.addWidget(panel)
         self.setCurrentWidget(panel)
+
+    def drop_hidden(self) -> None:
+        """Throw away the inspectors that are not in sight; they are made again when they are wanted.
+
+        A change of the theme dresses every field of every one of them, and each costs a quarter of a second.
+        """
+        for key, panel in list(self._panels.items()):
+            if panel is not self.current:
+                del self._panels[key]
+                panel.set_document(None)
+                self.removeWidget(panel)
+                shiboken6.delete(panel)  # type: ignore[no-untyped-call]
 
     def forget(self, document: WorkflowDocument) -> None:
         """The document was closed."""

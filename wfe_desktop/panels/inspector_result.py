@@ -145,6 +145,8 @@ class ResultView(QWidget):
 
 
 def _pretty(value: Any) -> str:
+    if isinstance(value, str):  # as it is, not as JSON would have to write it
+        return value
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):

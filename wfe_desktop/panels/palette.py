@@ -136,6 +136,7 @@ class PalettePanel(QWidget):
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setItemDelegate(_PaletteDelegate(TOOL_HEIGHT, self.view))
         self._switcher = Switcher(self.view, EmptyState("search", "No such tool", "Try another word."))
+        self._switcher.show_content(there_is_some=True)  # until the tools are known, there is nothing to say
         top = QHBoxLayout()
         top.setContentsMargins(MARGIN, 8, MARGIN, 4)
         top.addWidget(self.search)

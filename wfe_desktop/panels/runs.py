@@ -75,6 +75,7 @@ class RunsPanel(QWidget):
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._set_up_headers()
         self.timeline = Timeline()
+        self._marked = ""
         self._split = QSplitter(Qt.Orientation.Horizontal)
         self._split.addWidget(self.view)
         self._split.addWidget(self.timeline)
@@ -101,7 +102,8 @@ class RunsPanel(QWidget):
         self._settle()
 
     def select_run(self, run_id: str) -> None:
-        """Mark the run that is shown, without choosing it again."""
+        """Mark the run that is shown, without choosing it again; later, where it is not in the table yet."""
+        self._marked = run_id
         row = self.model.row_of(run_id)
         selection = self.view.selectionModel()
         if row < 0:
@@ -131,6 +133,8 @@ class RunsPanel(QWidget):
             across.resizeSection(column, width)
 
     def _settle(self) -> None:
+        if self._marked:
+            self.select_run(self._marked)
         self._switcher.show_content(self.model.rowCount() > 0)
 
     def _tick(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from wfe_desktop import theme
 from wfe_desktop.background import is_alive
 
-HEIGHT = 44
+HEIGHT = 45
 
 
 class ActionButton(QPushButton):
@@ -50,6 +50,10 @@ class ActionButton(QPushButton):
         super().changeEvent(event)
         if event.type() in {QEvent.Type.PaletteChange, QEvent.Type.EnabledChange} and hasattr(self, "_sign"):
             self._dress()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._dress()  # a style sheet that was set before the first show is not seen
 
     def _follow(self) -> None:
         self.setEnabled(self._action.isEnabled())
@@ -104,3 +108,8 @@ class TopBar(QWidget):
         grid.addLayout(right, 0, 2, Qt.AlignmentFlag.AlignVCenter)
         grid.setColumnStretch(0, 5)
         grid.setColumnStretch(2, 3)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.current_theme().border))

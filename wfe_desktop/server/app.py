@@ -101,7 +101,9 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _open(app: web.Application) -> None:
-    app[CONTEXT].hub.start()
+    context = app[CONTEXT]
+    context.hub.start()
+    context.hub.start_after(await context.database.run(context.services.states.last_seq))
 
 
 async def _close_connections(app: web.Application) -> None:
@@ -154,24 +156,29 @@ async def start_server(
     address = await _resolve(host)
     check_binding(address, services.config)
     bound = _bind(address, port, 1 if explicit_port or port == 0 else PORTS_TRIED)
-    app = create_app(services)
+    try:
+        return await _serve(services, bound, host, address)
+    except BaseException:
+        bound.close()
+        raise
+
+
+async def _serve(services: Services, bound: socket.socket, host: str, address: str) -> RunningServer:
+    port = int(bound.getsockname()[1])
     names = await in_new_thread(own_names, host, address)
-    real_port = int(bound.getsockname()[1])
-    app[GUARD] = Guard(names, real_port, token_of(services.config))
+    app = create_app(services)
+    app[GUARD] = Guard(names, port, token_of(services.config))
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_GRACE_S)
     try:
         await runner.setup()
+        settings = {"access_log": None, "keepalive_timeout": KEEPALIVE_S, "lingering_time": LINGER_S}
         listener = await asyncio.get_running_loop().create_server(
-            connection_factory(
-                runner, access_log=None, keepalive_timeout=KEEPALIVE_S, lingering_time=LINGER_S
-            ),
-            sock=bound,
+            connection_factory(runner, **settings), sock=bound
         )
     except BaseException:
-        bound.close()
         await runner.cleanup()
         raise
-    return RunningServer(runner, listener, address, real_port)
+    return RunningServer(runner, listener, address, port)
 
 
 async def _resolve(host: str) -> str:

@@ -39,12 +39,13 @@ async def check_no_body(request: web.Request) -> None:
     Raises:
         HttpError: 413 or 415, as for read_json_body; ValidationError: there is something in it.
     """
-    if request.body_exists and (not request.can_read_body or request.content_type in _JSON_TYPES):
-        body = await read_body(request)
-        if body and parse_json(body) != {}:
-            raise refusal([Problem(Severity.ERROR, "unexpected-body", "this address takes no body")])
-    elif request.body_exists:
+    if not request.body_exists:
+        return
+    if request.content_type not in _JSON_TYPES:
         raise HttpError(415, "this address takes no body, or an empty JSON object", closes=True)
+    body = await read_body(request)
+    if body and parse_json(body) != {}:
+        raise refusal([Problem(Severity.ERROR, "unexpected-body", "this address takes no body")])
 
 
 async def read_body(request: web.Request, *, deadline_s: float = BODY_DEADLINE_S) -> bytes:

@@ -27,9 +27,6 @@ HOLD_S: Final = 0.002
 class Journal(Protocol):
     """The part of the engine that tells what happened."""
 
-    @property
-    def last_seq(self) -> int: ...
-
     def subscribe(self, callback: Callable[[Sequence[JournalEntry]], None], /) -> Callable[[], None]: ...
 
     def read_events(
@@ -88,7 +85,10 @@ class Hub:
         """Begins to listen; call it on the loop that serves the clients."""
         self._loop = asyncio.get_running_loop()
         self._unsubscribe = self.journal.subscribe(self._receive)
-        self.dispatched = self.journal.last_seq
+
+    def start_after(self, seq: int) -> None:
+        """Events up to ``seq`` are history: they were committed before anybody was connected."""
+        self.dispatched = max(self.dispatched, seq)
 
     def stop(self) -> None:
         """Stops listening. Clients are closed by who opened them."""

@@ -318,6 +318,28 @@ def test_the_wheel_zooms_at_the_pointer(review, hand, heard):
     assert review.zoom < 1.0
 
 
+def test_while_the_wheel_turns_nodes_are_scaled_and_sharp_again_when_it_rests(review, hand, qtbot):
+    review.grab()
+    place = QPointF(hand.node("gate"))
+    wheel = QWheelEvent(
+        place,
+        QPointF(hand.viewport.mapToGlobal(place)),
+        QPoint(),
+        QPoint(0, -240),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(hand.viewport, wheel)
+    pictures, gate = review._stage.scenery.pictures, hand.viewer.nodes["gate"]
+    review.grab()
+    assert pictures.find_any(gate)[0] == pytest.approx(1.0)
+    qtbot.waitUntil(lambda: not review._stage.scenery.zooming)
+    review.grab()
+    assert pictures.find_any(gate)[0] == pytest.approx(review.zoom)
+
+
 def test_a_right_click_selects_what_is_there_and_asks_for_its_menu(review, hand, heard, blank):
     asked = heard(review.context_menu_requested)
     for point in (hand.node("gate"), hand.pill(LOOP), blank):

@@ -1,5 +1,6 @@
 """The inspector, with real keys and clicks."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -549,3 +550,17 @@ def test_a_change_of_theme_keeps_what_is_typed(suggest, document, qtbot):
     qtbot.keyClicks(line, "2")
     apply_theme(app, DARK)
     assert parameters(document) == {"limit": 42}
+
+
+def test_a_text_is_shown_as_it_is_and_broken_where_the_panel_ends(panel, document, qtbot):
+    text = "# Review\n\n" + "words that go on and on, " * 40
+    run = snapshot(read=StepInfo("read", StepStatus.COMPLETED, 1, 1, None, 0.1))
+    panel.show_run(replace(run, results={"read": text}))
+    panel.show_selection(["read"], [])
+    panel.node_page.tabs.setCurrentIndex(2)
+    area = panel.node_page.result.result.area
+    qtbot.waitUntil(area.isVisible)
+    assert area.toPlainText() == text
+    widths = {area.document().findBlockByNumber(i).layout().lineAt(0).width() for i in range(3)}
+    assert max(widths) <= area.viewport().width()
+    assert area.horizontalScrollBar().maximum() == 0

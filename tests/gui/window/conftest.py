@@ -57,8 +57,8 @@ class Gate:
 class Hand:
     """A user's hand on the window: moves the pointer, presses buttons and keys, waits for what follows."""
 
-    def __init__(self, bench: Workbench, services: Services, qtbot: QtBot) -> None:
-        self.bench, self.services, self.qtbot = bench, services, qtbot
+    def __init__(self, bench: Workbench, services: Services, bridge: EngineBridge, qtbot: QtBot) -> None:
+        self.bench, self.services, self.bridge, self.qtbot = bench, services, bridge, qtbot
 
     @property
     def editor(self) -> Editor:
@@ -179,7 +179,7 @@ def hand(qtbot: QtBot, services: Services, tmp_path: Path) -> Iterator[Hand]:
     bench.window.show()
     qtbot.waitExposed(bench.window)
     bench.window.activateWindow()
-    hand = Hand(bench, services, qtbot)
+    hand = Hand(bench, services, bridge, qtbot)
     hand.settle()
     yield hand
     hand.settle()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wfe_desktop.actions import ACTIONS, Actions, plain_text
 from wfe_desktop.dialogs.commands import match_score
+from wfe_desktop.dialogs.shortcuts import GESTURES
 
 
 def test_no_key_means_two_things():
@@ -20,13 +21,16 @@ def test_every_key_is_one_that_qt_understands(qapp):
 
 def test_the_keyboard_page_lists_every_shortcut_and_nothing_else(project_root: Path):
     page = (project_root / "docs" / "keyboard.md").read_text(encoding="utf-8")
-    keyboard = page.split("## Mouse")[0]
+    keyboard, canvas = page.split("## On the canvas")
     rows = {
         tuple(cell.strip() for cell in line.split("|")[1:3])
         for line in keyboard.splitlines()
         if line.startswith("| ")
     }
     rows.discard(("Keys", "What they do"))
+    assert [
+        tuple(cell.strip() for cell in line.split("|")[1:3]) for line in canvas.splitlines()[4:] if line
+    ] == list(GESTURES)
     assert rows == {(", ".join(spec.keys), plain_text(spec.text)) for spec in ACTIONS if spec.keys}
 
 

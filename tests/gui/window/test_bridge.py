@@ -3,8 +3,6 @@
 import threading
 import time
 
-from PySide6.QtCore import Qt, QTimer
-
 from engine.model.events import JournalEntry, StepStarted
 from wfe_desktop import bridge as bridge_module
 from wfe_desktop.bridge import EngineBridge
@@ -80,25 +78,3 @@ def test_nothing_comes_after_it_was_closed(qtbot):
     bridge.take(make_entries(6, 5))
     qtbot.wait(120)  # longer than the bridge would wait
     assert seen == []
-
-
-class GapMeter:
-    """How long the event loop was away at most, seen from a timer that wants to fire every 5 ms."""
-
-    def __init__(self) -> None:
-        self.gaps_ms: list[float] = []
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(5)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.gaps_ms.append((now - self._last) * 1000)
-        self._last = now
-
-    def at(self, share: float) -> float:
-        ordered = sorted(self.gaps_ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

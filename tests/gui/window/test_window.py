@@ -54,7 +54,7 @@ def shown(hand: Hand) -> RunView:
 def open_stored(hand: Hand, graph: GraphDefinition) -> str:
     """Store a graph as somebody outside would, and open it."""
     graph_id = hand.services.graphs.create_graph(graph)
-    hand.bench.open_graph(graph_id)
+    hand.bench.library.open_graph(graph_id)
     hand.wait(lambda: hand.editor.graph_id == graph_id)
     hand.settle()
     return graph_id
@@ -71,11 +71,10 @@ def drop_tool(hand: Hand, name: str, at: QPoint) -> None:
     QApplication.sendEvent(viewport, QDropEvent(QPointF(at), action, data, buttons, keys))
 
 
-def answer(hand: Hand, name: str, button: QMessageBox.StandardButton) -> None:
+def answer(hand: Hand, name: str, words: str) -> None:
     """Press a button of a question."""
     hand.wait(lambda: hand.bench.window.findChild(QMessageBox, name) is not None)
-    box = hand.bench.window.findChild(QMessageBox, name)
-    hand.click(box.button(button))
+    hand.click(hand.bench.window.findChild(QMessageBox, name).findChild(QPushButton, words))
 
 
 class TestBuilding:
@@ -154,6 +153,42 @@ class TestBuilding:
         assert hand.graph == make_graph()
         assert hand.editor.document.is_clean
 
+    def test_a_wire_dropped_on_the_empty_canvas_asks_for_a_tool_and_connects_it_in_one_step(self, hand: Hand):
+        first = hand.place("add", 0, 0)
+        hand.editor.canvas.zoom_100()
+        view = hand.editor.canvas.focusProxy()
+        start = view.mapFromScene(view.nodes[first].find_port("result", is_output=True).center())
+        end = start + QPoint(90, 120)
+        steps = hand.editor.document.undo_stack.count()
+        QTest.mousePress(view.viewport(), LEFT, pos=start)
+        for share in (0.3, 0.7, 1.0):
+            QTest.mouseMove(view.viewport(), start + (end - start) * share)
+        QTest.mouseRelease(view.viewport(), LEFT, pos=end)
+        hand.wait(
+            lambda: QApplication.activePopupWidget() is not None or QApplication.focusWidget() is not None
+        )
+        hand.type("halve")
+        hand.key(Qt.Key.Key_Return)
+        hand.wait(lambda: hand.graph.edges)
+        second = hand.graph.nodes[1].id
+        assert hand.graph.edges[0].key == (first, second, "success", None, "number")
+        assert hand.editor.document.undo_stack.count() == steps + 1
+
+    def test_a_copy_of_a_read_only_version_can_be_edited(self, hand: Hand):
+        editor = hand.bench.filing.open_version(make_graph(), "some-id", 4)
+        assert not hand.bench.window.actions_by_name["run"].isEnabled()
+        hand.click(editor.findChild(QPushButton))
+        assert hand.editor is not editor
+        assert hand.graph.name == "Sum (copy)"
+        assert hand.editor.edit("remove", ["never"])
+        assert not hand.editor.document.is_clean
+
+    def test_there_is_always_a_workflow_open(self, hand: Hand):
+        hand.focus_canvas()
+        hand.key(Qt.Key.Key_W, CONTROL)
+        assert len(hand.bench.editors) == 1
+        assert hand.graph.nodes == ()
+
     def test_auto_layout_moves_every_node_in_one_step(self, hand: Hand):
         open_stored(hand, make_graph())
         hand.focus_canvas()
@@ -187,8 +222,7 @@ class TestRunning:
         model = hand.bench.runs_model
         assert model.index(model.row_of(run_id), 0).data(STATUS_ROLE) == "completed"
         state = hand.bench.state_panel.model
-        hand.wait(lambda: state.rowCount() == 2)
-        assert state.value_at(state.index(0, 0)) == {"sum": 5}
+        hand.wait(lambda: state.value_at(state.index(0, 0)) == {"sum": 5})
         assert state.value_at(state.index(1, 0))["halve"] == 2.5
 
     def test_the_node_wears_the_colour_of_its_status(self, hand: Hand):
@@ -336,6 +370,14 @@ class TestFromOutside:
         with pytest.raises(ConflictError):
             hand.services.graphs.update_graph(graph_id, make_graph(), 1)
 
+    def test_a_workflow_deleted_elsewhere_stays_open_and_can_be_run_again(self, hand: Hand):
+        graph_id = open_stored(hand, make_graph())
+        hand.services.graphs.delete_graph(graph_id)
+        hand.wait(lambda: hand.editor.graph_id is None)
+        assert hand.bench.window.status.saved.text() == "Not saved"
+        hand.run()
+        assert hand.editor.graph_id not in {None, graph_id}
+
     def test_a_tool_registered_later_is_in_the_palette(self, hand: Hand):
         count = hand.bench.palette.model.tool_count
         hand.services.registry.register_tool("late", lambda: 1, "Comes late")
@@ -393,14 +435,31 @@ class TestFiles:
         left = []
         hand.bench.leave_allowed.connect(lambda: left.append(True))
         hand.bench.window.close()
-        answer(hand, "unsaved_box", QMessageBox.StandardButton.Cancel)
+        answer(hand, "unsaved_box", "Cancel")
         assert hand.bench.window.isVisible()
         assert left == []
         assert len(hand.graph.nodes) == 1
         hand.wait(lambda: hand.bench.window.findChild(QMessageBox, "unsaved_box") is None)
         hand.bench.window.close()
-        answer(hand, "unsaved_box", QMessageBox.StandardButton.Discard)
+        answer(hand, "unsaved_box", "Don't save")
         hand.wait(lambda: left == [True])
+
+    def test_saving_from_the_question_saves_and_then_closes(self, hand: Hand):
+        graph_id = open_stored(hand, make_graph())
+        hand.editor.edit("set_parameter", "add", "a", 9)
+        left = []
+        hand.bench.leave_allowed.connect(lambda: left.append(True))
+        hand.bench.window.close()
+        answer(hand, "unsaved_box", "Save")
+        hand.wait(lambda: left == [True])
+        assert hand.services.graphs.get_graph(graph_id).nodes[0].parameters["a"] == 9
+
+    def test_a_workflow_is_deleted_from_the_database_after_a_question(self, hand: Hand):
+        hand.services.graphs.create_graph(make_graph())
+        hand.wait(lambda: hand.bench.graphs_model.rowCount() == 1)
+        hand.bench.library.ask_delete(hand.bench.graphs_model.graph_at(0).id)
+        answer(hand, "delete_box", "Delete")
+        hand.wait(lambda: hand.bench.graphs_model.rowCount() == 0)
 
     def test_a_clean_window_closes_without_a_question(self, hand: Hand):
         left = []

@@ -61,6 +61,17 @@ def speak(lines: int = 0) -> None:
     print("\u2713 the last one, without an end", end="")
 
 
+def count(context, upto: int) -> int:
+    for number in range(upto):
+        context.progress(number, upto, "counting")
+    context.progress(upto, upto)
+    return upto
+
+
+async def count_async(context, upto: int) -> int:
+    return count(context, upto)
+
+
 async def make_point_async(x: int, y: float = 0.5) -> Point:
     return make_point(x, y)
 

@@ -38,9 +38,8 @@ def test_a_branch_that_does_not_hold_is_skipped_and_the_merge_runs_once(bench):
         assert run.steps[{"big": "small", "small": "big"}[word]].status is StepStatus.SKIPPED
 
 
+@pytest.mark.parametrize("bench", [8], indirect=True)
 def test_parallel_branches_overlap_and_join(bench):
-    if bench.config.workers == 1:
-        pytest.skip("needs two threads")
     meet = threading.Barrier(2, timeout=10)
 
     @bench.tool

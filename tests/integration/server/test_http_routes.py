@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import hashlib
 import io
 import json
 import logging
@@ -290,8 +292,12 @@ async def test_health_and_the_front_door(http):
             assert (await answer.json())["message"] == "Agent Workflow Engine is running"
     async with http.get("/", headers={"Accept": "text/html,*/*"}) as answer:
         assert answer.content_type == "text/html"
-        assert "sha256-" in answer.headers["Content-Security-Policy"]
-        assert "Agent Workflow Engine" in await answer.text()
+        page = await answer.text()
+        style = page[page.index("<style>") + len("<style>") : page.index("</style>")]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
+        assert "<script" not in page
+        assert f"{http._base_url.host}:{http._base_url.port}/graph/run" in page
 
 
 async def test_tools_are_listed_with_their_parameters(http):
@@ -348,7 +354,7 @@ async def test_unknown_and_wrong_fields_are_all_named(http):
         assert answer.status == 400
         error = await error_of(answer)
     assert {problem["field"] for problem in error["details"]["problems"]} == {"since", "limit", "what"}
-    for path in ("/health?x=1", "/graphs?limit=1"):
+    for path in ("/health?x=1", "/graphs?limit=1", "/graph/logs/x?since=1&since=2"):
         async with http.get(path) as answer:
             assert answer.status == 400
 

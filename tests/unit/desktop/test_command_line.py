@@ -162,3 +162,11 @@ def test_help_names_every_command(capsys):
     text = capsys.readouterr().out
     for word in ("run", "validate", "tools", "graphs", "runs", "--headless", "--database"):
         assert word in text
+
+
+def test_output_that_nobody_reads_on_is_no_crash(project_root):
+    command = f"{sys.executable} main.py tools --json | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=project_root, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("[", "")

@@ -9,7 +9,7 @@ from engine.execution.attempts import execute, prepare
 from engine.flow.decide import decide
 from engine.flow.plan import compile_plan
 from engine.flow.run_state import UNRESOLVED, RunState
-from engine.model.events import RunAccepted, StepCompleted, StepFailed, StepStarted
+from engine.model.events import RunAccepted, RunContinued, StepCompleted, StepFailed, StepStarted
 from engine.model.status import StepStatus
 
 
@@ -39,6 +39,8 @@ class Driver:
 
     def feed(self, event):
         events = decide(self.run, event)
+        if events and isinstance(event, RunContinued):
+            self.attempts.clear()  # what ran is gone with the program
         if events and isinstance(event, StepCompleted | StepFailed):
             self.attempts.pop(event.node, None)
         self.journal += copy.deepcopy(events)

@@ -1,7 +1,15 @@
 """The rules of a run, one small graph each."""
 
-from engine.model.events import CancelRequested, RunCompleted, RunFailed, StepFailed, StepsAbandoned
-from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.events import (
+    CancelRequested,
+    RunCompleted,
+    RunFailed,
+    RunRetried,
+    StepDue,
+    StepFailed,
+    StepsAbandoned,
+)
+from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.status import RunStatus, StepStatus
 from engine.tools.registry import ToolRegistry
 from tests.unit.flow.driver import Driver
@@ -207,6 +215,22 @@ def test_max_steps_and_max_iterations_name_the_loop():
         assert driver.run.status is RunStatus.FAILED
         assert word in driver.journal[-1].error
         assert "b -> a when visit > 0" in driver.journal[-1].error
+
+
+def test_a_step_that_is_tried_again_is_given_what_it_was_given_before():
+    """Also where that is its own result of the pass before."""
+    own = edge("a", "a", "visit < 2", to_port="value")
+    start = edge("s", "a", to_port="value")
+    for retry in (None, RetryPolicy(max_attempts=2)):
+        nodes = [node("s", parameters={"value": "kept"}), node("a", retry=retry, save_as="got")]
+        driver = drive(nodes, [start, own])
+        driver.complete("s")
+        driver.complete("a")
+        driver.feed(StepFailed(1, "a", 2, 1, "flaky", "Flaky"))
+        driver.feed(StepDue(9**9, "a", 2, 2) if retry else RunRetried(2))
+        driver.complete("a")
+        assert driver.run.status is RunStatus.COMPLETED
+        assert driver.run.state == {"got": "kept"}
 
 
 def test_a_cancelled_run_starts_nothing_and_ends_with_its_last_step():

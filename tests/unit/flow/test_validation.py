@@ -462,6 +462,16 @@ def test_parsing_a_right_graph_gives_it():
             {"node_id": "a", "field": "bindings.x"},
         ),
         (
+            {"name": "g", "nodes": [{"id": "a", "function_name": "f", "retry": {"max_attempt": 3}}]},
+            'node "a" has an unknown field "retry.max_attempt"; did you mean "max_attempts"?',
+            {"node_id": "a", "field": "retry.max_attempt"},
+        ),
+        (
+            {"name": "g", "nodes": [{"id": "a", "function_name": "f", "retry": {"delay_s": "soon"}}]},
+            'node "a" needs a number as "retry.delay_s", not "soon"',
+            {"node_id": "a", "field": "retry.delay_s"},
+        ),
+        (
             {"name": "g", "max_steps": 0},
             'the workflow needs a number of at least 1 as "max_steps", not 0',
             {"field": "max_steps"},

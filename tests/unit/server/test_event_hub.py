@@ -23,10 +23,6 @@ class MemoryJournal:
         self.lock = threading.Lock()
         self.read_delay_s = 0.0
 
-    @property
-    def last_seq(self):
-        return len(self.entries)
-
     def subscribe(self, callback):
         self.subscribers.append(callback)
         return lambda: self.subscribers.remove(callback)

@@ -16,6 +16,7 @@ from tests.unit.flow.test_values import json_values
 counts = st.integers(0, 2**40)
 fields = {
     "int": counts,
+    "int | None": st.none() | counts,
     "str": st.text(max_size=8),
     "str | None": st.none() | st.text(max_size=8),
     "bool": st.booleans(),

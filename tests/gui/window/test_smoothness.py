@@ -1,0 +1,120 @@
+"""P27: the event loop of the window is never away for long, however much happens in the engine."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+from PySide6.QtCore import Qt, QTimer
+
+from engine.model.events import JournalEntry, RunEvent, StepCompleted, StepStarted
+from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.run import EventRecord, to_datetime
+from tests.gui.window.conftest import Hand
+from wfe_desktop.models.log import LogModel
+from wfe_desktop.panels.log import LogPanel
+
+NODES = 120
+EVENTS_A_SECOND = 1_000
+SECONDS = 2.0
+
+
+class GapMeter:
+    """How long the loop was away, as seen from a timer that wants to fire every 5 ms."""
+
+    def __init__(self) -> None:
+        self.gaps_ms: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(5)
+        self._timer.timeout.connect(self._beat)
+
+    def start(self) -> None:
+        """Measure from now on."""
+        self._last = time.perf_counter()
+        self._timer.start()
+
+    def at(self, share: float) -> float:
+        """The gap in milliseconds that this share of all gaps does not exceed."""
+        self._timer.stop()
+        ordered = sorted(self.gaps_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.gaps_ms.append((now - self._last) * 1000)
+        self._last = now
+
+
+def make_events() -> Iterator[RunEvent]:
+    """Steps that start and complete, over all nodes, again and again."""
+    visit = 2
+    while True:
+        for number in range(NODES):
+            at = time.time_ns() // 1000
+            yield StepStarted(at, f"n{number}", visit, 1)
+            yield StepCompleted(
+                at + 900, f"n{number}", visit, 1, visit, {}, (), 900, (number,) if number else (), ()
+            )
+        visit += 1
+
+
+def test_the_loop_stays_free_at_a_thousand_events_a_second(hand: Hand):
+    nodes = tuple(NodeDefinition(id=f"n{i}", function_name="add", parameters={"a": i}) for i in range(NODES))
+    edges = tuple(EdgeDefinition(from_node=f"n{i}", to_node=f"n{i + 1}") for i in range(NODES - 1))
+    graph_id = hand.services.graphs.create_graph(GraphDefinition(name="Long", nodes=nodes, edges=edges))
+    hand.bench.library.open_graph(graph_id)
+    hand.wait(lambda: hand.editor.graph_id == graph_id)
+    run_id = hand.run()
+    bridge, seq = hand.bridge, hand.services.engine.last_seq
+    last_seq = seq + int(EVENTS_A_SECOND * SECONDS)
+
+    def produce() -> None:
+        events, number = make_events(), seq
+        began = time.perf_counter()
+        while number < last_seq:
+            due = min(last_seq - seq, int((time.perf_counter() - began) * EVENTS_A_SECOND))
+            batch = [JournalEntry(n, run_id, next(events)) for n in range(number + 1, seq + due + 1)]
+            number += len(batch)
+            if batch:
+                bridge.take(batch)
+            time.sleep(0.002)
+
+    meter = GapMeter()
+    producer = threading.Thread(target=produce)
+    meter.start()
+    producer.start()
+    hand.wait(lambda: hand.bench.log_model.last_seq == last_seq, timeout_ms=20_000)
+    producer.join()
+    assert meter.at(0.99) < 50, (
+        f"p50 {meter.at(0.5):.0f}, p99 {meter.at(0.99):.0f}, most {meter.at(1.0):.0f} ms"
+    )
+
+
+def test_a_log_of_a_hundred_thousand_lines_takes_more_without_stutter(qtbot):
+    model = LogModel()
+    panel = LogPanel(model)
+    qtbot.addWidget(panel)
+    panel.resize(800, 300)
+    panel.show()
+
+    def records(first: int, count: int) -> list[EventRecord]:
+        return [
+            EventRecord(seq, to_datetime(seq), "run", "node_execution", "a", f"line {seq}", {})
+            for seq in range(first, first + count)
+        ]
+
+    model.append(records(1, 100_000))
+    longest = 0.0
+    for first in range(100_001, 103_001, 100):
+        batch = records(first, 100)
+        began = time.perf_counter()
+        model.append(batch)
+        panel.repaint()
+        longest = max(longest, time.perf_counter() - began)
+    assert model.line_count <= 100_000
+    assert longest < 0.05
+    began = time.perf_counter()
+    panel.search.setText("line 102999")
+    qtbot.waitUntil(lambda: model.rowCount() == 1)
+    assert time.perf_counter() - began < 1.5
