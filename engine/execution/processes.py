@@ -2,7 +2,7 @@
 
 Each process belongs to a thread of its own, which starts it, talks to it over its own two pipes, and is the one place
 where an attempt's end is decided: what the process said, or else why it is gone. Nothing is shared between processes,
-so none can leave a lock held or half a message behind for the others (docs/decisions/08-own-process-pool.md).
+so none can leave a lock held or half a message behind for the others (docs/decisions/09-own-process-pool.md).
 """
 
 from __future__ import annotations

@@ -466,3 +466,43 @@ sys.stdin.read()
         program.communicate()
         for pid in wait_for(tmp_path / "pids"):
             subprocess.run(["kill", "-9", str(pid)], capture_output=True, check=False)
+
+
+def test_a_process_for_tools_loads_neither_qt_nor_the_database():
+    code = (
+        "import sys; import engine.execution.tool_process; from engine import tool; "
+        "print(sorted({'PySide6', 'sqlalchemy', 'alembic', 'aiohttp'} & sys.modules.keys()))"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_unguarded_program_does_not_start_programs_without_end(tmp_path):
+    script = f"""
+import sys
+sys.path[:] = {sys.path!r}
+from pathlib import Path
+from tests.integration.engine.conftest import make_graph
+from tests.integration.engine.test_isolation import Isolated
+def mine() -> int: return 1
+folder = Path({str(tmp_path)!r})
+bench = Isolated(folder, workers=1)
+bench.tools.register_tool("mine", mine, "x")
+run, _ = bench.step("mine", isolation="process")
+print(run.error_message)
+bench.close()
+"""
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout.startswith('Step "a" failed: ')
+    (tmp_path / "guarded.py").write_text(
+        script.replace("folder =", 'if __name__ == "__main__":\n  folder =')
+        .replace("\nbench", "\n  bench")
+        .replace("\nrun", "\n  run")
+        .replace("\nprint", "\n  print")
+        .replace("w.db", "v.db")
+    )
+    command = [sys.executable, str(tmp_path / "guarded.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.stdout, done.returncode) == ("None\n", 0)
