@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ArgumentError, StepError, StepTimedOut, WorkflowError
-from engine.execution.output import StepLog, capture
+from engine.execution.output import Capture, StepLog
 from engine.flow.run_state import RunState
 from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
@@ -155,7 +155,7 @@ def _explain_missing(run: RunState, name: str) -> str:
 
 def execute(attempt: Attempt) -> StepCompleted | StepFailed:
     """Call the tool on this thread. Never raises."""
-    with capture(attempt.log):
+    with Capture(attempt.log):
         cpu_ns = time.thread_time_ns()
         try:
             return finish(attempt, attempt.tool.function(**begin(attempt)))
@@ -167,7 +167,7 @@ def execute(attempt: Attempt) -> StepCompleted | StepFailed:
 
 async def execute_async(attempt: Attempt) -> StepCompleted | StepFailed:
     """Await the tool on this event loop. Raises nothing, cancellation aside."""
-    with capture(attempt.log):
+    with Capture(attempt.log):
         try:
             return finish(attempt, await attempt.tool.function(**begin(attempt)))
         except asyncio.CancelledError:

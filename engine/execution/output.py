@@ -14,8 +14,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TextIO
 
 Emit = Callable[[int, str, str], None]
@@ -130,16 +129,21 @@ def clean_line(line: str) -> str:
     return _CONTROLS.sub("", line.encode("utf-8", "replace").decode()).rstrip()
 
 
-@contextmanager
-def capture(log: StepLog) -> Iterator[None]:
-    """Within, what this thread or task prints and logs belongs to this step."""
-    _stand_in()
-    token = _current.set(log)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-        log.close()
+class Capture:
+    """Within (``with Capture(log):``), what this thread or task prints and logs belongs to this step."""
+
+    __slots__ = ("_log", "_token")
+
+    def __init__(self, log: StepLog) -> None:
+        self._log = log
+
+    def __enter__(self) -> None:
+        _stand_in()
+        self._token = _current.set(self._log)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+        self._log.close()
 
 
 # The streams ---------------------------------------------------------------------------------------------------

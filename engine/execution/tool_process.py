@@ -85,7 +85,7 @@ def _run(request: dict[str, Any], tools: dict[str, Tool], replies: int) -> StepC
         started, _NO_TOOL, request["values"], request["state"], request["save_as"], context, log
     )
     if key not in tools:
-        with output.capture(output.StepLog(lambda *_: None)):  # what importing prints is no step's
+        with output.Capture(output.StepLog(lambda *_: None)):  # what importing prints is no step's
             try:
                 tools[key] = load_tool(reference)
             except BaseException as error:  # noqa: BLE001 - anything may go wrong in a user's file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -85,6 +86,7 @@ def _script_path(module: ModuleType) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - links stay as they are: imports go by the folder
 
 
+@functools.lru_cache(256)
 def _module_path(module: ModuleType) -> str | None:
     spec = getattr(module, "__spec__", None)
     origin = getattr(spec, "origin", None) or getattr(module, "__file__", None)

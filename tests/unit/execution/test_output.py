@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from engine.execution import output
-from engine.execution.output import MAX_CHARACTERS, StepLog, capture, clean_line
+from engine.execution.output import MAX_CHARACTERS, Capture, StepLog, clean_line
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_only_the_step_that_prints_gets_its_lines(installed, capsys):
     together = threading.Barrier(2)
 
     def step(name):
-        with capture(StepLog(lambda _at, _level, line: got[name].append(line))):
+        with Capture(StepLog(lambda _at, _level, line: got[name].append(line))):
             together.wait(5)
             for number in range(100):
                 print(name, number)
@@ -113,7 +113,7 @@ def test_a_log_record_that_also_goes_to_stderr_is_kept_once(installed, log, line
     handler = logging.StreamHandler()  # writes to the stream that stands in for stderr
     logger = logging.getLogger("test.output")
     logger.addHandler(handler)
-    with capture(log):
+    with Capture(log):
         logger.warning("careful %s", "now")
         try:
             raise ValueError("why")
@@ -139,7 +139,7 @@ def test_the_streams_are_put_back(capsys):
 
 def test_streams_that_were_exchanged_meanwhile_are_stood_in_for_again(installed, log, lines):
     with contextlib.redirect_stdout(io.StringIO()) as other:
-        with capture(log):
+        with Capture(log):
             print("here")
         assert other.getvalue() == "here\n"
     assert lines == [("info", "here")]
@@ -148,7 +148,7 @@ def test_streams_that_were_exchanged_meanwhile_are_stood_in_for_again(installed,
 def test_a_program_without_streams_can_print(monkeypatch, log, lines):
     monkeypatch.setattr(sys, "stdout", None)
     output.install()
-    with capture(log):
+    with Capture(log):
         print("into the void")
         sys.stdout.flush()
     output.uninstall()
