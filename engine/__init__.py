@@ -28,6 +28,7 @@ from engine.errors import (
 from engine.flow.state import DELETE
 from engine.flow.validation import validate_graph
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
+from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary
 from engine.model.status import RunStatus, StepStatus
@@ -49,6 +50,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseInUse",
     "EdgeDefinition",
+    "EndRun",
     "EventRecord",
     "ExecutionEngine",
     "ExpressionError",
@@ -75,6 +77,8 @@ __all__ = [
     "ToolNotFound",
     "ToolRegistry",
     "ValidationError",
+    "WaitForSignal",
+    "WaitUntil",
     "WorkflowError",
     "open_services",
     "tool",

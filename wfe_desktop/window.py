@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from wfe_desktop import theme
 from wfe_desktop.actions import ACTIONS, CANVAS_ONLY, Actions, Menu
+from wfe_desktop.background import is_alive
 from wfe_desktop.editors import Editors
 from wfe_desktop.panels.log import LogPanel
 from wfe_desktop.panels.palette import PalettePanel
@@ -234,7 +235,7 @@ class MainWindow(QMainWindow):
             self.actions_by_name[name].triggered.connect(lambda _=False, index=index: self.show_bottom(index))
 
     def _follow_dock(self, dock: QDockWidget, action: object) -> None:
-        if self.isVisible() and not self.isMinimized():
+        if is_alive(self) and self.isVisible() and not self.isMinimized():
             action.setChecked(not dock.isHidden())  # type: ignore[attr-defined]
 
     # ---------------------------------------------------------------------------------------------- to the rest

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from engine.execution.attempts import Attempt, execute_async, fail_cancelled, fail_timed_out
+from engine.execution.attempts import Attempt, Outcome, execute_async, fail_cancelled, fail_timed_out
 from engine.execution.deadlines import Deadline, Deadlines
 from engine.execution.qt_pool import Report
-from engine.model.events import StepCompleted, StepFailed
 
 _PATIENCE_S = 0.5
 """A task that does not end so soon after it was cancelled is given up."""
@@ -89,6 +88,7 @@ class AsyncLoop:
         deadlines: list[Deadline] = []
         if attempt.timeout_s is not None:
             deadlines = self._set_deadlines(attempt, attempt.timeout_s)
+        outcome: Outcome
         try:
             outcome = await execute_async(attempt)
             if key in self._late:
@@ -102,7 +102,7 @@ class AsyncLoop:
                 deadline.cancel()
         self._report_end(attempt, outcome)
 
-    def _report_end(self, attempt: Attempt, outcome: StepCompleted | StepFailed) -> None:
+    def _report_end(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.claim():
             self._report(attempt.run_id, outcome)
         else:

@@ -10,16 +10,19 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from engine.errors import ArgumentError, StepError, StepTimedOut, WorkflowError
+from engine.errors import ArgumentError, ResultError, StepError, StepTimedOut, WorkflowError
 from engine.execution.output import Capture, StepLog
 from engine.flow.run_state import RunState
 from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
-from engine.model.events import StepCompleted, StepFailed, StepStarted
+from engine.model.events import StepCompleted, StepFailed, StepParked, StepStarted
 from engine.model.graph import RESULT_PORT, Isolation, NodeDefinition
+from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
+from engine.model.run import to_microseconds
 from engine.model.tool import Tool
 from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
 
@@ -27,6 +30,10 @@ from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
 def now_us() -> int:
     """Microseconds since 1970 UTC."""
     return time.time_ns() // 1_000
+
+
+Outcome: TypeAlias = StepCompleted | StepFailed | StepParked
+"""What a worker reports."""
 
 
 @dataclass(slots=True)
@@ -153,7 +160,7 @@ def _explain_missing(run: RunState, name: str) -> str:
     )
 
 
-def execute(attempt: Attempt) -> StepCompleted | StepFailed:
+def execute(attempt: Attempt) -> Outcome:
     """Call the tool on this thread. Never raises."""
     with Capture(attempt.log):
         cpu_ns = time.thread_time_ns()
@@ -165,7 +172,7 @@ def execute(attempt: Attempt) -> StepCompleted | StepFailed:
             attempt.cpu_ns = time.thread_time_ns() - cpu_ns
 
 
-async def execute_async(attempt: Attempt) -> StepCompleted | StepFailed:
+async def execute_async(attempt: Attempt) -> Outcome:
     """Await the tool on this event loop. Raises nothing, cancellation aside."""
     with Capture(attempt.log):
         try:
@@ -190,19 +197,23 @@ def begin(attempt: Attempt) -> dict[str, Any]:
     return arguments
 
 
-def finish(attempt: Attempt, returned: Any) -> StepCompleted:
-    """The step's completion.
+def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked:
+    """What the tool returned, as an event.
 
     Raises:
-        ResultError: what was returned cannot be kept.
+        ResultError: it cannot be kept.
     """
+    special = isinstance(returned, WaitUntil | WaitForSignal | EndRun)
     if attempt.state is None:
-        result, changes, removed = Changes(to_json(returned), {}, ())
+        result, changes, removed = Changes(None if special else to_json(returned), {}, ())
     else:
-        result, changes, removed = find_changes(attempt.state, attempt.values["state"], returned)
-    if attempt.save_as is not None:
-        changes = {**changes, attempt.save_as: result}
+        given = None if special else returned
+        result, changes, removed = find_changes(attempt.state, attempt.values["state"], given)
     started = attempt.started
+    if isinstance(returned, WaitUntil | WaitForSignal):
+        return _park(started, returned, changes, removed)
+    if attempt.save_as is not None and not special:
+        changes = {**changes, attempt.save_as: result}
     return StepCompleted(
         at=now_us(),
         node=started.node,
@@ -213,7 +224,30 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted:
         removed=removed,
         duration_us=_duration_us(attempt),
         item=started.item,
+        end_status=returned.status if isinstance(returned, EndRun) else None,
+        end_reason=returned.reason if isinstance(returned, EndRun) else "",
     )
+
+
+def _park(
+    started: StepStarted, wish: WaitUntil | WaitForSignal, changes: dict[str, Any], removed: tuple[str, ...]
+) -> StepParked:
+    parked = StepParked(now_us(), started.node, started.visit, started.attempt, item=started.item)
+    parked.changes, parked.removed = changes, removed
+    if isinstance(wish, WaitForSignal):
+        parked.signal, parked.message = str(wish.name), str(wish.message)
+        parked.schema = None if wish.schema is None else to_json(wish.schema, "the signal's schema")
+        return parked
+    parked.result = to_json(wish.result)
+    if isinstance(wish.time, timedelta):
+        parked.due = parked.at + wish.time // timedelta(microseconds=1)
+    elif wish.time.tzinfo is None:
+        raise ResultError(
+            "WaitUntil needs a time with a time zone, such as datetime.now(UTC) + timedelta(hours=1)"
+        )
+    else:
+        parked.due = to_microseconds(wish.time)
+    return parked
 
 
 def fail(attempt: Attempt, error: BaseException) -> StepFailed:

@@ -26,7 +26,7 @@ from engine.execution.attempts import Attempt, now_us, prepare
 from engine.execution.executors import Executors
 from engine.execution.snapshots import take_snapshot
 from engine.flow.decide import decide
-from engine.flow.run_state import RunState
+from engine.flow.run_state import RunState, WaitingStep
 from engine.model.events import (
     CancelRequested,
     JournalEntry,
@@ -36,16 +36,19 @@ from engine.model.events import (
     RunContinued,
     RunEvent,
     RunFailed,
+    RunIdled,
     RunPaused,
     RunResumed,
     RunRetried,
     RunStarted,
     RunSuspended,
     RunWaiting,
+    RunWoken,
     StepCancelled,
     StepCompleted,
     StepDue,
     StepFailed,
+    StepParked,
     StepProgress,
     StepRetrying,
     StepsAbandoned,
@@ -71,6 +74,8 @@ _STATUS_EVENTS = (
     RunPaused,
     RunResumed,
     RunRetried,
+    RunIdled,
+    RunWoken,
     RunCompleted,
     RunFailed,
     RunCancelled,
@@ -217,7 +222,7 @@ class Conductor:
         for key, step in waiting:
             node, item = key if isinstance(key, tuple) else (key, None)
             node_id = live.state.plan.topology.node_ids[node]
-            self._wake_later(run_id, StepRetrying(0, node_id, step.visit, step.attempt, step.due, item))
+            self._wake_later(run_id, StepParked(0, node_id, step.visit, step.attempt, step.due, item=item))
         return True
 
     def command(self, run_id: str, event: RunEvent) -> bool:
@@ -227,6 +232,17 @@ class Conductor:
         if live is not None:
             self._take_in(live, event)
         return self._next_seq > before
+
+    def find_waiting(self, run_id: str) -> list[tuple[str, int | None, WaitingStep]]:
+        """The run's steps that wait: node, item, and how."""
+        live = self._runs.get(run_id)
+        if live is None:
+            return []
+        ids = live.state.plan.topology.node_ids
+        keys = (
+            (key if isinstance(key, tuple) else (key, None), step) for key, step in live.state.waiting.items()
+        )
+        return [(ids[node], item, step) for (node, item), step in keys]
 
     def cancel(self, run_id: str) -> bool:
         """Begin to cancel a run; whether there was anything to cancel."""
@@ -281,7 +297,7 @@ class Conductor:
             return
         run_id, event = message
         live = self._runs.get(run_id)
-        if live is None or (self._dropping and isinstance(event, StepCompleted | StepFailed)):
+        if live is None or (self._dropping and isinstance(event, StepCompleted | StepFailed | StepParked)):
             return  # a late report
         self._take_in(live, event)
 
@@ -302,6 +318,9 @@ class Conductor:
                 case StepCompleted() | StepFailed():
                     live.attempts.pop((fact.node, fact.item), None)
                 case StepRetrying():
+                    self._wake_later(run_id, fact)
+                case StepParked():
+                    live.attempts.pop((fact.node, fact.item), None)
                     self._wake_later(run_id, fact)
                 case StepCancelled():
                     if (attempt := live.attempts.pop((fact.node, fact.item), None)) is not None:
@@ -408,7 +427,9 @@ class Conductor:
         for future, value in answers:
             _resolve(future, value)
 
-    def _wake_later(self, run_id: str, waits: StepRetrying) -> None:
+    def _wake_later(self, run_id: str, waits: StepRetrying | StepParked) -> None:
+        if waits.due is None:
+            return
         wait_s = max(0.0, (waits.due - now_us()) / 1e6)
         node, visit, attempt, item = waits.node, waits.visit, waits.attempt, waits.item
         self._call_later(wait_s, lambda: self.post(run_id, StepDue(now_us(), node, visit, attempt, item)))
@@ -492,7 +513,7 @@ def _row_of(live: LiveRun) -> dict[str, Any]:
         "accepted_at": run.accepted_at,
         "started_at": run.started_at,
         "completed_at": run.completed_at,
-        "error_message": run.failure.message if run.failure else run.waiting_for,
+        "error_message": run.failure.message if run.failure else run.waiting_for or run.idle_reason,
         "step_count": len(run.path),
     }
 

@@ -8,48 +8,51 @@ import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
 from engine.execution.executors import check_isolation
+from engine.execution.history import RunHistory
+from engine.execution.preparing import (
+    PreparedGraphs,
+    bind_tools,
+    check_json,
+    check_signal,
+    check_state,
+    make_live,
+    sort_out_interrupted,
+)
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
-from engine.flow.plan import Plan, compile_plan
-from engine.flow.presenter import present
 from engine.flow.run_state import RunState
-from engine.flow.steps import list_steps
 from engine.flow.validation import check_runnable
-from engine.flow.values import to_json
 from engine.model.events import (
     BreakpointsSet,
-    JournalEntry,
     RunAccepted,
     RunContinued,
+    RunEvent,
     RunPaused,
     RunResumed,
     RunRetried,
     RunWaiting,
+    SignalReceived,
     StepAllowed,
+    StepDecided,
     StepProgress,
 )
-from engine.model.problem import Problem, Severity
-from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary, StepRecord, to_datetime
-from engine.model.statistics import RunStatistics
+from engine.model.run import RunSnapshot, RunSummary
 from engine.model.status import RunStatus
-from engine.model.tool import Tool
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
 
-_PLANS = 64
 T = TypeVar("T")
 
 
-class ExecutionEngine:
+class ExecutionEngine(RunHistory):
     """Runs workflows, and tells about them.
 
     Any thread may call any method. Those that return a ``Future`` never wait; the others wait for the database, and
@@ -66,13 +69,12 @@ class ExecutionEngine:
     ) -> None:
         self.config = config or AppConfig()
         self.graphs = graph_manager
-        self.states = state_manager
+        super().__init__(state_manager)
         self.tools = tool_registry
         workspace = self.config.workspace
         self._conductor = Conductor(state_manager, self.config.workers, workspace, self.config.cancel_grace_s)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="engine-loader")
-        self._lock = threading.Lock()
-        self._plans: dict[tuple[str, int], _Prepared] = {}
+        self._prepared = PreparedGraphs(graph_manager)
         self._recovering = threading.RLock()
         self._recovered = False
         self._closed = False
@@ -143,7 +145,7 @@ class ExecutionEngine:
             problems = check_runnable(run.plan.graph, catalog) or check_isolation(run.plan.graph, catalog)
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
-            live = LiveRun(run, about, _bind_tools(run.plan, catalog))
+            live = LiveRun(run, about, bind_tools(run.plan, catalog))
             return self._conductor.post_call(lambda: go_on(live))
 
         def go_on(live: LiveRun) -> bool:
@@ -153,6 +155,55 @@ class ExecutionEngine:
             return adopted
 
         return self._in_loader(load)
+
+    def signal(self, run_id: str, name: str, value: Any = None) -> Future[bool]:
+        """Give a run the signal that a step of it waits for; the value becomes the step's result.
+
+        The future says whether a step was waiting for it; it fails with ``ValidationError`` where the value does not
+        meet the step's schema. Of several such steps the first one gets it.
+        """
+        kept = check_json(value, "the signal's value")
+
+        def look_up() -> Future[bool]:
+            self._ensure_recovered()
+            self.states.get_run(run_id)
+            for node, item, step in self._conductor.post_call(
+                lambda: self._conductor.find_waiting(run_id)
+            ).result():
+                if step.parked is not None and step.parked.signal == name:
+                    check_signal(kept, step.parked.schema, name)
+                    event = SignalReceived(now_us(), node, step.visit, step.attempt, kept, item)
+                    return self._command(run_id, event)
+            return _done(value=False)
+
+        return self._in_loader(look_up)
+
+    def decide_step(
+        self, run_id: str, node_id: str, choice: Literal["rerun", "result", "fail"], result: Any = None
+    ) -> Future[bool]:
+        """Decide about a step that a crash interrupted and that must not simply run again (``effects: once``).
+
+        The future says whether there was such a step. Items of ``for_each`` are decided together.
+        """
+        if choice not in ("rerun", "result", "fail"):
+            raise ValidationError(f'a decision is "rerun", "result" or "fail", not {choice!r}')
+        kept = check_json(result, "the result")
+
+        def decide_all() -> bool:
+            waiting = [
+                found
+                for found in self._conductor.find_waiting(run_id)
+                if found[0] == node_id and found[2].unsure
+            ]
+            for node, item, step in waiting:
+                decided = StepDecided(now_us(), node, step.visit, step.attempt, choice, kept, item)
+                self._conductor.command(run_id, decided)
+            return bool(waiting)
+
+        return self._ask(run_id, decide_all)
+
+    def _command(self, run_id: str, event: RunEvent) -> Future[bool]:
+        return self._conductor.post_call(lambda: self._conductor.command(run_id, event))
 
     def _ask(self, run_id: str, command: Callable[[], bool]) -> Future[bool]:
         def look_up() -> Future[bool]:
@@ -206,70 +257,6 @@ class ExecutionEngine:
         if not self._conductor.add_waiter(run_id, answer):
             _chain(self._in_loader(lambda: self._find_ended(run_id, answer)), answer)
         return answer
-
-    def get_execution_logs(
-        self, run_id: str, since: int = 0, limit: int | None = None, types: Sequence[str] | None = None
-    ) -> list[EventRecord]:
-        """The run's events with a ``seq`` above ``since``, oldest first; of these ``event_type``s where given.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
-        self.states.get_run(run_id)
-        records: list[EventRecord] = []
-        while True:
-            entries = self.states.read_events(since, run_id)
-            for entry in entries:
-                record = present(entry)
-                if types is None or record.event_type in types:
-                    records.append(record)
-                    if len(records) == limit:
-                        return records
-            if len(entries) < 1_000:
-                return records
-            since = entries[-1].seq
-
-    def query_historical_executions(
-        self,
-        graph_id: str | None = None,
-        status: RunStatus | str | Sequence[RunStatus | str] | None = None,
-        start_date: datetime | None = None,
-        end_date: datetime | None = None,
-        limit: int = 50,
-        offset: int = 0,
-    ) -> HistoryPage:
-        """A page of all runs, newest first. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
-        return self.states.query_runs(graph_id, status, start_date, end_date, limit, offset)
-
-    def get_execution_statistics(
-        self,
-        graph_id: str | None = None,
-        start_date: datetime | None = None,
-        end_date: datetime | None = None,
-        limit: int = 50,
-        offset: int = 0,
-    ) -> RunStatistics:
-        """Counts by status and by graph, and durations in seconds. ``limit`` and ``offset`` page the graphs."""
-        return self.states.get_statistics(graph_id, start_date, end_date, limit, offset)
-
-    def get_execution_steps(self, run_id: str) -> list[StepRecord]:
-        """Every attempt of every step and item of the run, in the order in which they began.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
-        self.states.get_run(run_id)
-        return list_steps(entry.event for entry in self.states.read_events(0, run_id, limit=None))
-
-    def read_events(
-        self,
-        since: int = 0,
-        run_id: str | None = None,
-        graph_id: str | None = None,
-        limit: int | None = 1_000,
-    ) -> list[JournalEntry]:
-        """The journal from after ``since``, oldest first; of one run or one graph where given."""
-        return self.states.read_events(since, run_id, graph_id, limit)
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Have each batch of committed entries handed to ``callback``, in ``seq`` order; returns what ends it.
@@ -363,37 +350,26 @@ class ExecutionEngine:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
         version = self.graphs.get_summary(graph_id).version
-        prepared = self._prepare(graph_id, version)
+        prepared = self._prepared.get(graph_id, version)
         catalog = self.tools.list_tools()
         event = RunAccepted(
             now_us(),
             graph_id,
             version,
             prepared.plan.graph.name,
-            _check_state(initial_state),
+            check_state(initial_state),
             breakpoints=tuple(breakpoints),
         )
-        tools = _bind_tools(prepared.plan, catalog)
+        tools = bind_tools(prepared.plan, catalog)
         problem = prepared.find_problem(tools, catalog)
         if problem is not None:
             event.refusal, event.refused_node = problem.message, problem.node_id
-        live = _make_live(_new_run_id(), prepared.plan, event, tools)
+        live = make_live(_new_run_id(), prepared.plan, event, tools)
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))
-
-    def _prepare(self, graph_id: str, version: int) -> _Prepared:
-        with self._lock:
-            prepared = self._plans.get((graph_id, version))
-        if prepared is None:
-            prepared = _Prepared(compile_plan(self.graphs.get_graph(graph_id, version)))
-            with self._lock:
-                while len(self._plans) >= _PLANS:
-                    del self._plans[next(iter(self._plans))]
-                self._plans[graph_id, version] = prepared
-        return prepared
 
     def _load_run(self, about: RunSummary) -> RunState:
         """The run as the journal tells it."""
-        plan = self._prepare(about.graph_id, about.graph_version).plan
+        plan = self._prepared.get(about.graph_id, about.graph_version).plan
         entries = self.states.read_events(0, about.run_id, limit=None)
         return fold(about.run_id, plan, (entry.event for entry in entries))
 
@@ -428,69 +404,15 @@ class ExecutionEngine:
         run = self._load_run(about)
         catalog = self.tools.list_tools()
         missing = sorted({node.function_name for node in run.plan.graph.nodes} - catalog.keys())
-        live = LiveRun(run, about, _bind_tools(run.plan, catalog))
+        live = LiveRun(run, about, bind_tools(run.plan, catalog))
         if missing:
             reason = f"it needs tools that are not registered: {', '.join(missing)}"
             event: RunWaiting | RunContinued = RunWaiting(now_us(), reason)
             if run.waiting_for == reason and about.status is RunStatus.WAITING:
                 return False
         else:
-            event = RunContinued(now_us())
+            event = RunContinued(now_us(), *sort_out_interrupted(live))
         return self._conductor.post_call(lambda: self._conductor.adopt(live, event)).result() and not missing
-
-
-class _Prepared:
-    """A version's plan, and what was found when it was last held against the registered tools."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self._checked: tuple[tuple[Tool | None, ...], Problem | None] | None = None
-
-    def find_problem(self, tools: tuple[Tool | None, ...], catalog: dict[str, Tool]) -> Problem | None:
-        """The first thing that keeps the graph from running with these tools."""
-        checked = self._checked
-        if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
-            checked = self._checked = (tools, self._look(catalog))
-        return checked[1]
-
-    def _look(self, catalog: dict[str, Tool]) -> Problem | None:
-        graph = self.plan.graph
-        return next(iter(check_runnable(graph, catalog) or check_isolation(graph, catalog)), None)
-
-
-def _make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:
-    about = RunSummary(
-        run_id=run_id,
-        graph_id=event.graph_id,
-        graph_version=event.graph_version,
-        graph_name=event.graph_name,
-        status=RunStatus.PENDING,
-        accepted_at=to_datetime(event.at),
-        started_at=None,
-        completed_at=None,
-        error_message=None,
-        step_count=0,
-    )
-    return LiveRun(RunState(run_id, plan), about, tools)
-
-
-def _bind_tools(plan: Plan, catalog: dict[str, Tool]) -> tuple[Tool | None, ...]:
-    return tuple(catalog.get(node.function_name) for node in plan.graph.nodes)
-
-
-def _check_state(state: object) -> dict[str, Any]:
-    if state is None:
-        return {}
-    if not isinstance(state, dict):
-        message = f"the initial state must be an object (a dict with text keys), not {type(state).__name__}"
-        raise ValidationError(message, [Problem(Severity.ERROR, "bad-state", message, field="initial_state")])
-    try:
-        copy: dict[str, Any] = to_json(state, "the initial state")
-    except Exception as error:
-        raise ValidationError(
-            str(error), [Problem(Severity.ERROR, "bad-state", str(error), field="initial_state")]
-        ) from error
-    return copy
 
 
 def _new_run_id() -> str:

@@ -8,8 +8,8 @@ from typing import IO, Any, Literal, TypeAlias, cast
 
 import orjson
 
-Kind: TypeAlias = Literal[b"H", b"R", b"S", b"L", b"P", b"C", b"F"]
-"""Hello, ready (from the process); start (to it); log line, progress, completed, failed (from it)."""
+Kind: TypeAlias = Literal[b"H", b"R", b"S", b"L", b"P", b"E"]
+"""Hello, ready (from the process); start (to it); log line, progress, end of the attempt (from it)."""
 
 _HEAD = struct.Struct("!cQ")
 

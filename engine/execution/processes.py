@@ -18,19 +18,20 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from engine.errors import StepCrashed, StepError
-from engine.execution.attempts import Attempt, fail, fail_cancelled, fail_timed_out
+from engine.execution.attempts import Attempt, Outcome, fail, fail_cancelled, fail_timed_out
 from engine.execution.deadlines import Deadlines
 from engine.execution.frames import read_frame, write_frame
 from engine.execution.tool_process import MARK
 from engine.execution.tool_reference import NoReference, find_reference
-from engine.model.events import StepCompleted, StepFailed
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[str, StepCompleted | StepFailed], None]
+Report = Callable[[str, Outcome], None]
+
+_OUTCOMES: dict[str, type[Outcome]] = {kind.__name__: kind for kind in get_args(Outcome)}
 
 _IDLE_S = 30.0
 _START_S = 60.0
@@ -64,7 +65,7 @@ class ToolProcess:
             return False
         return read_frame(self._replies) is not None
 
-    def run(self, attempt: Attempt, request: dict[str, Any]) -> StepCompleted | StepFailed | None:
+    def run(self, attempt: Attempt, request: dict[str, Any]) -> Outcome | None:
         """How the attempt ended, as the process says; None where it has gone without a word."""
         try:
             write_frame(self._requests.fileno(), b"S", request)
@@ -76,11 +77,8 @@ class ToolProcess:
                 attempt.log.forward(*content)
             elif kind == b"P":
                 attempt.context.progress(*content)
-            elif kind == b"C":
-                content["removed"] = tuple(content["removed"])
-                return StepCompleted(**content)
             else:
-                return StepFailed(**content)
+                return _read_outcome(*content)
         return None
 
     def kill(self) -> None:
@@ -106,6 +104,13 @@ class ToolProcess:
             with contextlib.suppress(OSError):
                 pipe.close()
         return self._process.returncode
+
+
+def _read_outcome(name: str, content: dict[str, Any]) -> Outcome:
+    for field in ("removed", "taken", "skipped"):
+        if field in content:
+            content[field] = tuple(content[field])
+    return _OUTCOMES[name](**content)
 
 
 class ProcessPool:
@@ -208,7 +213,7 @@ class ProcessPool:
             self._running[id(attempt)] = process
             refused = attempt.context.cancelled or self._closed  # whoever sets these now finds the process
         timed_out = threading.Event()
-        outcome: StepCompleted | StepFailed | None = None
+        outcome: Outcome | None = None
         if refused:
             process.kill()
         else:
@@ -229,7 +234,7 @@ class ProcessPool:
 
     def _run(
         self, process: ToolProcess, attempt: Attempt, request: dict[str, Any], timed_out: threading.Event
-    ) -> StepCompleted | StepFailed | None:
+    ) -> Outcome | None:
         def time_out() -> None:
             with self._lock:
                 if self._running.get(id(attempt)) is process:  # else it has something else to do by now
@@ -265,7 +270,7 @@ class ProcessPool:
         )
         return None
 
-    def _end(self, attempt: Attempt, outcome: StepCompleted | StepFailed) -> None:
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.log.close()
         if attempt.claim():
             self._report(attempt.run_id, outcome)

@@ -12,11 +12,10 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRunnable, QThreadPool
 
-from engine.execution.attempts import Attempt, execute, fail_timed_out
+from engine.execution.attempts import Attempt, Outcome, execute, fail_timed_out
 from engine.execution.deadlines import Deadlines
-from engine.model.events import StepCompleted, StepFailed
 
-Report = Callable[[str, StepCompleted | StepFailed], None]
+Report = Callable[[str, Outcome], None]
 
 CPU_BOUND_NS = 50_000_000
 """A call that took more of the processor than this is looked at."""

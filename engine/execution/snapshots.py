@@ -40,7 +40,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         accepted_at=to_datetime(run.accepted_at),
         started_at=None if run.started_at is None else to_datetime(run.started_at),
         completed_at=None if run.completed_at is None else to_datetime(run.completed_at),
-        error_message=run.failure.message if run.failure else run.waiting_for,
+        error_message=run.failure.message if run.failure else run.waiting_for or run.idle_reason,
         steps=steps,
         results={ids[node]: run.results[node] for node, order in enumerate(run.finish_order) if order},
         edges_taken=frozenset(edge for edge, decided in enumerate(run.decided) if decided == TAKEN),

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.execution import output
-from engine.execution.attempts import Attempt, execute, execute_async, fail
+from engine.execution.attempts import Attempt, Outcome, execute, execute_async, fail
 from engine.execution.frames import read_frame, write_frame
 from engine.execution.progress import limit_progress
 from engine.execution.tool_reference import ToolReference, load_tool
-from engine.model.events import StepCompleted, StepFailed, StepStarted
+from engine.model.events import StepStarted
 from engine.model.tool import Tool
 from engine.tools.context import ToolContext
 
@@ -47,7 +47,7 @@ def main() -> None:
     while (message := read_frame(requests)) is not None:
         outcome = _run(message[1], tools, replies)
         _flush()
-        write_frame(replies, b"C" if isinstance(outcome, StepCompleted) else b"F", asdict(outcome))
+        write_frame(replies, b"E", (type(outcome).__name__, asdict(outcome)))
 
 
 def _take_pipes() -> tuple[BinaryIO, int]:
@@ -68,7 +68,7 @@ def _end_with(parent: int) -> None:
             os._exit(0)  # it was gone before
 
 
-def _run(request: dict[str, Any], tools: dict[str, Tool], replies: int) -> StepCompleted | StepFailed:
+def _run(request: dict[str, Any], tools: dict[str, Tool], replies: int) -> Outcome:
     reference: ToolReference = request["tool"]
     started = StepStarted(*request["started"])
     key = repr(sorted(reference.items()))

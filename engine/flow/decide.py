@@ -10,33 +10,18 @@ The rules are those of docs/runs.md; their numbers are named here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from engine.errors import ExpressionError, ResultError
-from engine.flow.items import end_item, fail_item
 from engine.flow.plan import Plan
-from engine.flow.retries import delay_us, wants_retry
-from engine.flow.routing import (
-    begin,
-    end_run,
-    fail_run,
-    make_ready,
-    release_held,
-    route,
-    settle,
-    stop_running,
-    would_take,
-)
-from engine.flow.run_state import Failure, HeldStep, RunningStep, RunState, StepKey, WaitingStep
-from engine.flow.state import reduce_value
+from engine.flow.routing import begin, drop_waiting, make_ready, release_held, route, settle, stop_running
+from engine.flow.run_state import Failure, HeldStep, RunState, WaitingStep
+from engine.flow.steps import answer_step, complete_step, fail_step, park_step, wake_step
 from engine.model.events import (
     INPUTS,
-    STOPPED,
+    INTERRUPTED,
     BreakpointsSet,
     CancelRequested,
     LogWritten,
     RunAccepted,
-    RunCompleted,
     RunContinued,
     RunEvent,
     RunPaused,
@@ -45,14 +30,16 @@ from engine.model.events import (
     RunStarted,
     RunSuspended,
     RunWaiting,
+    SignalReceived,
     StepAllowed,
     StepCompleted,
+    StepDecided,
     StepDue,
     StepFailed,
-    StepRetrying,
+    StepParked,
     StepsAbandoned,
+    StepUnsure,
 )
-from engine.model.graph import RetryPolicy
 from engine.model.status import RunStatus, StepStatus
 
 
@@ -73,11 +60,15 @@ def decide(run: RunState, happened: RunEvent) -> list[RunEvent]:
 def _dispatch(run: RunState, happened: RunEvent) -> list[RunEvent]:
     match happened:
         case StepCompleted():
-            return _complete_step(run, happened)
+            return complete_step(run, happened)
         case StepFailed():
-            return _fail_step(run, happened)
+            return fail_step(run, happened)
         case StepDue():
-            return _wake_step(run, happened)
+            return wake_step(run, happened)
+        case StepParked():
+            return park_step(run, happened)
+        case SignalReceived() | StepDecided():
+            return answer_step(run, happened)
         case StepsAbandoned():
             return _abandon(run, happened)
         case _:
@@ -148,10 +139,10 @@ def _set_breakpoints(run: RunState, nodes: Iterable[str]) -> None:
 def _cancel(run: RunState, event: CancelRequested) -> list[RunEvent]:
     if run.cancelling:
         return []
+    out: list[RunEvent] = [event]
     run.cancelling = True
-    run.held.clear()
-    run.waiting.clear()
-    return settle(run, event.at, [event])
+    drop_waiting(run, event.at, out)
+    return settle(run, event.at, out)
 
 
 def _abandon(run: RunState, event: StepsAbandoned) -> list[RunEvent]:
@@ -166,13 +157,25 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
     """After a restart: a step that had started and has no recorded end is tried again (section 6)."""
     out: list[RunEvent] = [event]
     run.status = RunStatus.PAUSED if run.paused else RunStatus.RUNNING
-    run.waiting_for, run.suspended = None, False
+    run.waiting_for, run.idle_reason, run.suspended = None, None, False
     if run.cancelling:
         stop_running(run, event.at, out)
     for key, step in list(run.running.items()):
         node, item = key if isinstance(key, tuple) else (key, None)
-        again = HeldStep(node, step.wires, step.visit, step.attempt + 1, item)
-        begin(run, again, event.at, out, allowed=True)
+        name = run.plan.topology.node_ids[node]
+        if name in event.ask:
+            del run.running[key]
+            run.waiting[key] = WaitingStep(step.visit, step.attempt, step.wires, unsure=True)
+            run.step_status[node] = StepStatus.WAITING
+            out.append(StepUnsure(event.at, name, step.visit, step.attempt, item))
+        elif name in event.fail:
+            reason = "the program ended while it was running"
+            run.derived.append(
+                StepFailed(event.at, name, step.visit, step.attempt, reason, INTERRUPTED, item=item)
+            )
+        else:
+            again = HeldStep(node, step.wires, step.visit, step.attempt + 1, item)
+            begin(run, again, event.at, out, allowed=True)
     release_held(run, event.at, out)
     return settle(run, event.at, out)
 
@@ -188,7 +191,7 @@ def _resume(run: RunState, event: RunResumed) -> list[RunEvent]:
     if not run.paused:
         return []
     out: list[RunEvent] = [event]
-    run.paused, run.status = False, RunStatus.RUNNING
+    run.paused, run.status, run.idle_reason = False, RunStatus.RUNNING, None
     release_held(run, event.at, out)
     return settle(run, event.at, out)
 
@@ -209,181 +212,11 @@ def _retry(run: RunState, event: RunRetried) -> list[RunEvent]:
     run.status, run.failure, run.completed_at, run.paused = RunStatus.RUNNING, None, None, False
     again, run.broken_off = run.broken_off, []
     unrouted, run.unrouted = run.unrouted, []
+    for key in run.waiting:
+        run.step_status[key[0] if isinstance(key, tuple) else key] = StepStatus.WAITING
     for step in again:
         begin(run, step, event.at, out)
     for node, failed in unrouted:
         route(run, node, None, failed=failed)
     release_held(run, event.at, out)
     return settle(run, event.at, out)
-
-
-# Steps --------------------------------------------------------------------------------------------------------
-
-
-def _find_running(run: RunState, event: StepCompleted | StepFailed) -> tuple[int, RunningStep] | None:
-    """What the report is about, unless it is late: not running, or not the current attempt."""
-    node = run.plan.topology.index[event.node]
-    step = run.running.get(node if event.item is None else (node, event.item))
-    if step is None and event.item is None and node in run.items:
-        step = run.items[node].step
-    if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
-        return None
-    return node, step
-
-
-def _complete_step(run: RunState, event: StepCompleted) -> list[RunEvent]:
-    found = _find_running(run, event)
-    if found is None:
-        return []
-    node, _ = found
-    try:
-        changes = _combine(run, event.changes)
-    except ResultError as error:
-        return _fail_step(run, _refuse(event, error))
-    run.state.update(changes)
-    for key in event.removed:
-        run.state.pop(key, None)
-    out: list[RunEvent] = [event]
-    if event.item is not None:
-        del run.running[node, event.item]
-        if not run.cancelling:
-            end_item(run, node, event.item, event.result, event.at, out)
-        return settle(run, event.at, out)
-    _finish(run, node, StepStatus.COMPLETED, event.result, None, event.duration_us)
-    if not run.cancelling and not _check_exits(run, node, event.at, out):
-        route(run, node, event, failed=False)
-    return settle(run, event.at, out)
-
-
-def _refuse(event: StepCompleted, error: ResultError) -> StepFailed:
-    """The completion as a failure: what the step gave cannot be combined with the state."""
-    return StepFailed(
-        at=event.at,
-        node=event.node,
-        visit=event.visit,
-        attempt=event.attempt,
-        error=str(error),
-        error_type=error.code,
-        duration_us=event.duration_us,
-        item=event.item,
-    )
-
-
-def _fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
-    """First the retries, then an item's own rule, error edges, ``on_error``; else the run fails (section 4)."""
-    found = _find_running(run, event)
-    if found is None:
-        return []
-    node, step = found
-    definition = run.plan.graph.nodes[node]
-    of_items = event.item is None and node in run.items
-    again = HeldStep(node, step.wires, step.visit, step.attempt + 1, event.item)
-    result_before = run.results[node]  # the next attempt may be wired to it, in a loop
-    out: list[RunEvent] = [event]
-    if event.item is not None:
-        del run.running[node, event.item]
-    else:
-        stopped = run.cancelling and event.error_type == STOPPED
-        status = StepStatus.CANCELLED if stopped else StepStatus.FAILED
-        _finish(run, node, status, None, event.error, event.duration_us)
-    if run.cancelling:
-        return settle(run, event.at, out)
-    event.handled = True
-    if definition.retry is not None and not of_items and wants_retry(definition.retry, event):
-        run.results[node] = result_before
-        _wait_for_retry(run, again, definition.retry, event, out)
-    elif event.item is not None:
-        event.handled = False
-        fail_item(run, node, event.item, event, out)
-    elif would_take(run, node, run.plan.error[node]):  # an error edge handles a failure only if it is taken
-        if not _check_exits(run, node, event.at, out):
-            route(run, node, event, failed=True)
-    elif definition.on_error == "continue" and _take_default(run, node):
-        if not _check_exits(run, node, event.at, out):
-            route(run, node, event, failed=False)
-    else:
-        event.handled = False
-        run.results[node] = result_before
-        run.broken_off.append(again)
-        fail_run(run, f'Step "{event.node}" failed: {event.error}', event.node)
-    return settle(run, event.at, out)
-
-
-def _wait_for_retry(
-    run: RunState, again: HeldStep, policy: RetryPolicy, event: StepFailed, out: list[RunEvent]
-) -> None:
-    node, wires, visit, attempt, item = again
-    due = event.at + delay_us(policy, event.attempt, f"{run.run_id}/{event.node}/{visit}/{item}/{attempt}")
-    run.waiting[node if item is None else (node, item)] = WaitingStep(visit, attempt, wires, due)
-    if item is None:
-        run.step_status[node] = StepStatus.WAITING
-    out.append(StepRetrying(event.at, event.node, visit, attempt, due, item))
-
-
-def _wake_step(run: RunState, event: StepDue) -> list[RunEvent]:
-    node = run.plan.topology.index[event.node]
-    key: StepKey = node if event.item is None else (node, event.item)
-    step = run.waiting.get(key)
-    if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
-        return []
-    del run.waiting[key]
-    out: list[RunEvent] = [event]
-    begin(run, HeldStep(node, step.wires, step.visit, step.attempt, event.item), event.at, out)
-    return settle(run, event.at, out)
-
-
-def _take_default(run: RunState, node: int) -> bool:
-    """Go on with the node's default result; False where the reducer of its state key cannot take it in."""
-    definition = run.plan.graph.nodes[node]
-    if definition.save_as is not None:
-        try:
-            run.state.update(_combine(run, {definition.save_as: definition.default_result}))
-        except ResultError:
-            return False
-    run.results[node] = definition.default_result
-    return True
-
-
-def _combine(run: RunState, changes: dict[str, Any]) -> dict[str, Any]:
-    reducers = run.plan.graph.reducers
-    if not reducers or reducers.keys().isdisjoint(changes):
-        return changes
-    return {
-        key: reduce_value(reducers[key], key, run.state[key], value)
-        if key in reducers and key in run.state
-        else value
-        for key, value in changes.items()
-    }
-
-
-def _finish(
-    run: RunState, node: int, status: StepStatus, result: Any, error: str | None, duration_us: int
-) -> None:
-    if node in run.items:
-        items = run.items.pop(node)
-        if status is StepStatus.FAILED:
-            run.resumable[node] = items
-    else:
-        del run.running[node]
-    run.steps_finished += 1
-    run.finish_order[node] = run.steps_finished
-    run.step_status[node] = status
-    run.results[node], run.errors[node], run.durations[node] = result, error, duration_us
-
-
-def _check_exits(run: RunState, node: int, at: int, out: list[RunEvent]) -> bool:
-    """Rule 2.5: the run is completed as soon as an exit condition holds after a step, unless it has failed before."""
-    if run.failure is not None:
-        return False
-    for condition in run.plan.exits:
-        try:
-            holds = condition.holds(run.scope(node, run.results[node]))
-        except ExpressionError as error:
-            fail_run(run, f"The exit condition {condition.text!r} could not be evaluated: {error}", None)
-            run.unrouted.append((node, False))
-            return True
-        if holds:
-            stop_running(run, at, out)
-            end_run(run, RunStatus.COMPLETED, RunCompleted(at, condition.text), out)
-            return True
-    return False

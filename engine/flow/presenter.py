@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from engine.flow.values import copy_json
 from engine.model.events import (
@@ -17,21 +17,27 @@ from engine.model.events import (
     RunContinued,
     RunEvent,
     RunFailed,
+    RunIdled,
     RunPaused,
     RunResumed,
     RunRetried,
     RunStarted,
     RunSuspended,
     RunWaiting,
+    RunWoken,
+    SignalReceived,
     StepAllowed,
     StepCancelled,
     StepCompleted,
+    StepDecided,
     StepDue,
     StepFailed,
+    StepParked,
     StepRetrying,
     StepsAbandoned,
     StepSkipped,
     StepStarted,
+    StepUnsure,
 )
 from engine.model.run import EventRecord, to_datetime
 
@@ -67,7 +73,7 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             return "execution_error", None, event.error, data
         case RunCancelled():
             return "workflow_cancelled", None, "Run cancelled", {"status": "cancelled"}
-        case RunWaiting():
+        case RunWaiting() | RunIdled():
             data = {"status": "waiting", "reason": event.reason}
             return "execution_status_update", None, f"Run waits: {event.reason}", data
         case RunPaused():
@@ -78,17 +84,18 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
                 f"Run paused{where}",
                 {"status": "paused", "breakpoint": event.node},
             )
+        case RunWoken():
+            return "execution_status_update", None, "Run goes on", {"status": "running"}
         case RunResumed() | RunRetried() | RunContinued():
             return "workflow_resumed", None, _RESUMED[type(event)], {"status": "running"}
-        case LogWritten():
-            data = {"level": event.level, "visit": event.visit, "attempt": event.attempt}
-            return (
-                "log",
-                event.node,
-                event.message,
-                data if event.item is None else {**data, "item": event.item},
-            )
-        case CancelRequested() | StepsAbandoned() | StepAllowed() | BreakpointsSet() | RunSuspended():
+        case (
+            LogWritten()
+            | CancelRequested()
+            | StepsAbandoned()
+            | StepAllowed()
+            | BreakpointsSet()
+            | RunSuspended()
+        ):
             return _describe_note(event)
         case _:
             return _describe_step(event)
@@ -102,9 +109,15 @@ _RESUMED: dict[type, str] = {
 
 
 def _describe_note(
-    event: CancelRequested | StepsAbandoned | StepAllowed | BreakpointsSet | RunSuspended,
+    event: LogWritten | CancelRequested | StepsAbandoned | StepAllowed | BreakpointsSet | RunSuspended,
 ) -> tuple[str, str | None, str, dict[str, Any]]:
+    data: dict[str, Any]
     match event:
+        case LogWritten():
+            data = {"level": event.level, "visit": event.visit, "attempt": event.attempt}
+            if event.item is not None:
+                data["item"] = event.item
+            return "log", event.node, event.message, data
         case CancelRequested():
             return "log", None, "Cancel requested", {"level": "info"}
         case StepsAbandoned():
@@ -118,53 +131,77 @@ def _describe_note(
             return "log", None, "The program closes; the run goes on at the next start", {"level": "info"}
 
 
-def _describe_step(
-    event: StepStarted | StepCompleted | StepFailed | StepRetrying | StepDue | StepSkipped | StepCancelled,
-) -> tuple[str, str | None, str, dict[str, Any]]:
-    data: dict[str, Any] = {}
-    match event:
-        case StepRetrying():
-            kind, message = "retrying", f"{event.node} is tried again in {(event.due - event.at) / 1e6:.3g} s"
-            data["due_at"] = to_datetime(event.due).isoformat()
-        case StepDue():
-            kind, message = "waiting", f"{event.node} is due"
-        case StepSkipped():
-            kind, message = "skipped", f"{event.node} skipped"
-        case StepStarted():
-            kind, message = "started", f"{event.node} started"
-        case StepCancelled():
-            kind, message = "cancelled", f"{event.node} cancelled"
-        case StepCompleted():
-            kind, message = "completed", f"{event.node} completed in {_milliseconds(event)} ms"
-            data["state_keys"] = sorted([*event.changes, *event.removed])
-            data |= (
-                {"result": copy_json(event.result)} if _is_small(event.result) else {"result_omitted": True}
-            )
-        case _:
-            stopped = event.error_type == STOPPED
-            kind, message = (
-                ("cancelled", f"{event.node} stopped")
-                if stopped
-                else ("failed", f"{event.node} failed: {event.error}")
-            )
-            data |= {"error": event.error, "error_type": event.error_type, "handled": event.handled}
-    data["execution_event"] = kind
-    if not isinstance(event, StepSkipped) and event.item is not None:
+_StepEvent: TypeAlias = (
+    StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepRetrying
+    | StepDue
+    | StepParked
+    | SignalReceived
+    | StepUnsure
+    | StepDecided
+    | StepCancelled
+)
+
+
+def _describe_step(event: _StepEvent | StepSkipped) -> tuple[str, str | None, str, dict[str, Any]]:
+    if isinstance(event, StepSkipped):
+        return "node_execution", event.node, f"{event.node} skipped", {"execution_event": "skipped"}
+    name = event.node if event.item is None else f"{event.node}[{event.item}]"
+    kind, what, data = _tell_step(event)
+    message = f"{name} {what}"
+    if event.attempt > 1:
+        message += f" (visit {event.visit}, attempt {event.attempt})"
+    elif event.visit > 1:
+        message += f" (visit {event.visit})"
+    data |= {"execution_event": kind, "visit": event.visit, "attempt": event.attempt}
+    if event.item is not None:
         data["item"] = event.item
-        message = message.replace(event.node, f"{event.node}[{event.item}]", 1)
-    if not isinstance(event, StepSkipped):
-        data |= {"visit": event.visit, "attempt": event.attempt}
-        if event.attempt > 1 or event.visit > 1:
-            message += f" (visit {event.visit}" + (
-                f", attempt {event.attempt})" if event.attempt > 1 else ")"
-            )
     if isinstance(event, StepCompleted | StepFailed):
-        data |= {
-            "duration_ms": event.duration_us / 1000,
-            "edges_taken": list(event.taken),
-            "edges_skipped": list(event.skipped),
-        }
+        data["duration_ms"] = event.duration_us / 1000
+        data["edges_taken"], data["edges_skipped"] = list(event.taken), list(event.skipped)
     return "node_execution", event.node, message, data
+
+
+def _tell_step(event: _StepEvent) -> tuple[str, str, dict[str, Any]]:
+    """The ``execution_event``, what happened in words, and what is particular to it."""
+    match event:
+        case StepStarted():
+            return "started", "started", {}
+        case StepCancelled():
+            return "cancelled", "cancelled", {}
+        case StepRetrying():
+            due = {"due_at": to_datetime(event.due).isoformat()}
+            return "retrying", f"is tried again in {(event.due - event.at) / 1e6:.3g} s", due
+        case StepDue():
+            return "waiting", "is due", {}
+        case StepParked():
+            return _tell_wait(event)
+        case SignalReceived():
+            return "waiting", "has its signal", {}
+        case StepUnsure():
+            return "waiting", "was interrupted and waits for a decision", {"needs_decision": True}
+        case StepDecided():
+            return "waiting", f"is decided: {event.choice}", {"choice": event.choice}
+        case StepCompleted():
+            data: dict[str, Any] = {"state_keys": sorted([*event.changes, *event.removed])}
+            small = is_small(event.result)
+            data |= {"result": copy_json(event.result)} if small else {"result_omitted": True}
+            return "completed", f"completed in {_milliseconds(event)} ms", data
+        case StepFailed():
+            data = {"error": event.error, "error_type": event.error_type, "handled": event.handled}
+            if event.error_type == STOPPED:
+                return "cancelled", "stopped", data
+            return "failed", f"failed: {event.error}", data
+
+
+def _tell_wait(event: StepParked) -> tuple[str, str, dict[str, Any]]:
+    if event.signal is None:
+        due = to_datetime(event.due or event.at).isoformat()
+        return "waiting", f"waits until {due}", {"due_at": due}
+    data = {"signal": event.signal, "schema": event.schema, "question": event.message}
+    return "waiting", f'waits for the signal "{event.signal}"', data
 
 
 def _milliseconds(event: StepCompleted) -> str:
@@ -175,7 +212,7 @@ def _milliseconds(event: StepCompleted) -> str:
     )
 
 
-def _is_small(value: Any, budget: int = _SMALL) -> bool:
+def is_small(value: Any, budget: int = _SMALL) -> bool:
     """Whether the value's text is about ``_SMALL`` characters at most; looks at no more of it than that."""
     stack, left = [value], budget
     while stack and left > 0:

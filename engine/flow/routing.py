@@ -8,33 +8,57 @@ from __future__ import annotations
 from engine.errors import ExpressionError
 from engine.flow.items import open_items, start_items
 from engine.flow.plan import Route
-from engine.flow.run_state import SKIPPED, TAKEN, UNRESOLVED, Failure, HeldStep, RunningStep, RunState
+from engine.flow.run_state import (
+    SKIPPED,
+    TAKEN,
+    UNRESOLVED,
+    Failure,
+    HeldStep,
+    RunningStep,
+    RunState,
+    StepKey,
+)
 from engine.flow.topology import NO_LOOP
 from engine.model.events import (
     RunCancelled,
     RunCompleted,
     RunEvent,
     RunFailed,
+    RunIdled,
     RunPaused,
+    RunWoken,
     StepCancelled,
     StepCompleted,
     StepFailed,
     StepSkipped,
     StepStarted,
 )
+from engine.model.run import to_datetime
 from engine.model.status import RunStatus, StepStatus
 
 
 def stop_running(run: RunState, at: int, out: list[RunEvent]) -> None:
-    """Everything that is under way ends here."""
-    for key, step in [*run.running.items(), *((node, items.step) for node, items in run.items.items())]:
-        node, item = key if isinstance(key, tuple) else (key, None)
-        run.step_status[node] = StepStatus.CANCELLED
-        out.append(StepCancelled(at, run.plan.topology.node_ids[node], step.visit, step.attempt, item))
+    """Everything that is under way or waits ends here."""
+    drop_waiting(run, at, out)
+    containers: list[tuple[StepKey, RunningStep]] = [(node, items.step) for node, items in run.items.items()]
+    for key, step in [*run.running.items(), *containers]:
+        _cancel_step(run, key, step.visit, step.attempt, at, out)
     run.running.clear()
     run.items.clear()
+
+
+def drop_waiting(run: RunState, at: int, out: list[RunEvent]) -> None:
+    """What waits or is held will not start."""
+    for key, step in run.waiting.items():
+        _cancel_step(run, key, step.visit, step.attempt, at, out)
     run.waiting.clear()
     run.held.clear()
+
+
+def _cancel_step(run: RunState, key: StepKey, visit: int, attempt: int, at: int, out: list[RunEvent]) -> None:
+    node, item = key if isinstance(key, tuple) else (key, None)
+    run.step_status[node] = StepStatus.CANCELLED
+    out.append(StepCancelled(at, run.plan.topology.node_ids[node], visit, attempt, item))
 
 
 def end_run(
@@ -174,6 +198,9 @@ def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowe
         run.started[node] = at
         run.step_status[node] = StepStatus.RUNNING
     started = RunningStep(visit, attempt, wires)
+    if run.idle_reason is not None:
+        run.status, run.idle_reason = RunStatus.RUNNING, None
+        out.append(RunWoken(at))
     out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt, item))
     if item is not None:
         run.running[node, item] = started
@@ -282,11 +309,35 @@ def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
         end_run(run, RunStatus.FAILED, RunFailed(at, run.failure.message, run.failure.node), out)
     elif not (run.held or run.waiting or run.items or run.derived or run.suspended):
         end_run(run, RunStatus.COMPLETED, RunCompleted(at), out)
+    elif run.status is RunStatus.RUNNING and run.waiting and not (run.held or run.derived or run.suspended):
+        _idle(run, at, out)
+
+
+def _idle(run: RunState, at: int, out: list[RunEvent]) -> None:
+    """Nothing runs: if only steps that wait for something from outside are left, the run waits, and says for what."""
+    reasons = []
+    for key, step in run.waiting.items():
+        if not step.is_long:
+            return
+        name = run.plan.topology.node_ids[key[0] if isinstance(key, tuple) else key]
+        if step.unsure:
+            reasons.append(
+                f'"{name}" was interrupted; decide whether to run it again, give its result, or let it fail'
+            )
+        elif step.parked is not None and step.parked.signal is not None:
+            reasons.append(step.parked.message or f'"{name}" waits for the signal "{step.parked.signal}"')
+        else:
+            reasons.append(f'"{name}" waits until {to_datetime(step.due or 0).isoformat(timespec="seconds")}')
+    run.status, run.idle_reason = RunStatus.WAITING, "; ".join(reasons[:3])
+    out.append(RunIdled(at, run.idle_reason))
 
 
 def _put_aside(run: RunState, at: int, out: list[RunEvent]) -> None:
     """What waits in a run that fails is put where a retry of the run finds it; nothing is left waiting."""
-    for key, step in run.waiting.items():
+    for key, step in list(run.waiting.items()):
+        if step.is_long:
+            continue  # it still waits when the run is retried
+        del run.waiting[key]
         if isinstance(key, tuple):
             items = run.items[key[0]]
             items.open -= 1
@@ -294,7 +345,6 @@ def _put_aside(run: RunState, at: int, out: list[RunEvent]) -> None:
         else:
             run.broken_off.append(HeldStep(key, step.wires, step.visit, step.attempt))
             run.step_status[key] = StepStatus.FAILED
-    run.waiting.clear()
     for node, items in run.items.items():
         visit, attempt, wires = items.step
         run.step_status[node] = StepStatus.CANCELLED

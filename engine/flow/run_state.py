@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from engine.flow.expression_scope import UNSET, Scope, StepView
 from engine.flow.plan import Plan
-from engine.model.events import StepCompleted, StepFailed
+from engine.model.events import StepCompleted, StepFailed, StepParked
 from engine.model.status import RunStatus, StepStatus
 
 UNRESOLVED, TAKEN, SKIPPED = 0, 1, 2
@@ -42,12 +42,22 @@ class HeldStep(NamedTuple):
 
 
 class WaitingStep(NamedTuple):
-    """A step that waits for its next attempt, which is due at ``due``."""
+    """A step that waits: for its next attempt, as its tool asked (``parked``), or for a decision (``unsure``).
+
+    ``due`` is when it goes on by itself, in microseconds since 1970 UTC.
+    """
 
     visit: int
     attempt: int
     wires: tuple[int, ...]
-    due: int
+    due: int | None = None
+    parked: StepParked | None = None
+    unsure: bool = False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it waits for something from outside the run, so that the run counts as waiting."""
+        return self.parked is not None or self.unsure
 
 
 class Items:
@@ -96,6 +106,7 @@ class RunState:
         "fired",
         "held",
         "idle_loops",
+        "idle_reason",
         "items",
         "open_loops",
         "passes",
@@ -133,6 +144,7 @@ class RunState:
         self.completed_at: int | None = None
         self.failure: Failure | None = None
         self.waiting_for: str | None = None
+        self.idle_reason: str | None = None
         self.cancelling = False
         self.suspended = False
         self.paused = False

@@ -156,6 +156,17 @@ def find_changes(before: Mapping[str, Any], view: StateView, returned: Any) -> C
     return Changes(dict(changes), changes, tuple(removed))
 
 
+def combine_value(reducer: Reducer, key: str, state: Mapping[str, Any], new: Any) -> Any:
+    """The state's value for a key after a step gave ``new``; the first one for ``append`` begins the list.
+
+    Raises:
+        ResultError: the two cannot be combined so.
+    """
+    if key in state:
+        return reduce_value(reducer, key, state[key], new)
+    return [new] if reducer == "append" else new
+
+
 def reduce_value(reducer: Reducer, key: str, old: Any, new: Any) -> Any:
     """The state's value for a key after a step gave ``new``, where the key held ``old``.
 

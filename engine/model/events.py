@@ -7,7 +7,7 @@ A step with ``for_each`` has a step for each ``item``, which is counted from 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -48,6 +48,7 @@ class StepCompleted:
     """``changes`` is what the step did to the state (a key's new value; removed keys in ``removed``).
 
     ``taken`` and ``skipped`` are the indexes of the source's edges as they were decided; decide fills them in.
+    ``end_status`` is how the tool wants the run to end here, if it does.
     """
 
     at: int
@@ -61,6 +62,8 @@ class StepCompleted:
     taken: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
     item: int | None = None
+    end_status: str | None = None
+    end_reason: str = ""
 
 
 @dataclass(slots=True)
@@ -90,6 +93,63 @@ class StepRetrying:
     visit: int
     attempt: int
     due: int
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class StepParked:
+    """The tool asked to wait: until ``due`` (then its result is ``result``), or for ``signal`` (then it is the value).
+
+    ``changes`` and ``removed`` are what it did to the state; they are applied when the step is completed.
+    """
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    due: int | None = None
+    signal: str | None = None
+    message: str = ""
+    schema: dict[str, Any] | None = None
+    result: Any = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class SignalReceived:
+    """What a step was waiting for has come."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    value: Any
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class StepUnsure:
+    """The step was interrupted and must not simply be tried again; somebody has to decide."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class StepDecided:
+    """Somebody has decided: try the step again (``rerun``), take ``result``, or let it ``fail``."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    choice: str
+    result: Any = None
     item: int | None = None
 
 
@@ -230,10 +290,31 @@ class RunSuspended:
 
 
 @dataclass(slots=True)
-class RunContinued:
-    """After a restart of the program, the run goes on."""
+class RunIdled:
+    """Nothing is running; the run waits for what ``reason`` says."""
 
     at: int
+    reason: str
+
+
+@dataclass(slots=True)
+class RunWoken:
+    """Something runs again."""
+
+    at: int
+
+
+@dataclass(slots=True)
+class RunContinued:
+    """After a restart of the program, the run goes on.
+
+    Steps of the nodes in ``ask`` that were interrupted wait for a decision, those in ``fail`` fail; all others are
+    tried again.
+    """
+
+    at: int
+    ask: tuple[str, ...] = ()
+    fail: tuple[str, ...] = ()
 
 
 RunEvent: TypeAlias = (
@@ -244,6 +325,10 @@ RunEvent: TypeAlias = (
     | StepFailed
     | StepRetrying
     | StepDue
+    | StepParked
+    | SignalReceived
+    | StepUnsure
+    | StepDecided
     | StepSkipped
     | StepCancelled
     | LogWritten
@@ -259,6 +344,8 @@ RunEvent: TypeAlias = (
     | BreakpointsSet
     | RunRetried
     | RunSuspended
+    | RunIdled
+    | RunWoken
     | RunContinued
 )
 
@@ -266,12 +353,18 @@ RunEvent: TypeAlias = (
 STOPPED = "StepWasCancelled"
 """The ``error_type`` of a step that stopped because it was asked to."""
 
+INTERRUPTED = "Interrupted"
+"""The ``error_type`` of a step that was under way when the program ended, and may not be tried again."""
+
 INPUTS = (
     RunAccepted,
     StepCompleted,
     StepFailed,
     StepDue,
     LogWritten,
+    StepParked,
+    SignalReceived,
+    StepDecided,
     CancelRequested,
     StepsAbandoned,
     RunPaused,

@@ -66,6 +66,10 @@ class NodeDefinition(_Value):
         default="fail",
         description='fail: the step fails; collect: the item\'s result is {"error", "error_type"}.',
     )
+    on_restart: Literal["rerun", "fail", "ask"] | None = Field(
+        default=None,
+        description="What becomes of a step that a crash interrupted; left out: as the tool's effects say.",
+    )
     retry: RetryPolicy | None = Field(default=None, description="Left out: a failed step is not tried again.")
     default_result: Any = Field(
         default=None, description='The result after a failure with on_error "continue".'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class PortType(StrEnum):
@@ -45,6 +45,10 @@ class OutputPort:
     description: str = ""
 
 
+Effects = Literal["pure", "idempotent", "once"]
+"""What running a call again does: nothing at all, nothing more than once did, or something that must not be doubled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A registered Python function.
@@ -52,6 +56,7 @@ class Tool:
     ``takes_state``: it has a parameter named ``state`` and returns changes to the state ("state tool").
     ``takes_context``: it has a parameter named ``context`` (a ``ToolContext``); neither is among ``inputs``.
     ``takes_any``: it has ``**kwargs``, so parameters beyond ``inputs`` are allowed.
+    ``effects`` says what may be done with a call that a crash interrupted: ``once`` waits for a person's decision.
     ``state_reads`` / ``state_writes``: state keys it declares to read or write, where it does.
     """
 
@@ -68,6 +73,7 @@ class Tool:
     is_async: bool = False
     state_reads: tuple[str, ...] = ()
     state_writes: tuple[str, ...] = ()
+    effects: Effects = "idempotent"
     source: str = ""
     coerce: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     """Validates and converts arguments to the type hints; raises ArgumentError. Called on the worker."""

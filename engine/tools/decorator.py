@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from engine.errors import ToolDefinitionError
+from engine.model.tool import Effects
 
 _MARK = "__workflow_tool__"
 
@@ -23,6 +24,7 @@ class ToolDeclaration:
     label: str | None = None
     state_reads: tuple[str, ...] = ()
     state_writes: tuple[str, ...] = ()
+    effects: Effects | None = None
 
 
 @overload
@@ -38,6 +40,7 @@ def tool(
     label: str | None = None,
     state_reads: Sequence[str] = (),
     state_writes: Sequence[str] = (),
+    effects: Effects | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -51,6 +54,7 @@ def tool(
     label: str | None = None,
     state_reads: Sequence[str] = (),
     state_writes: Sequence[str] = (),
+    effects: Effects | None = None,
 ) -> F | Callable[[F], F]:
     """Mark a function as a tool: ``@tool`` or ``@tool(name=..., category=...)``.
 
@@ -65,6 +69,8 @@ def tool(
         label: The title of its nodes; left out: made from the name.
         state_reads: State keys that a state tool reads.
         state_writes: State keys that a state tool sets or removes.
+        effects: What running a call again does: ``pure`` and ``idempotent`` (the default) calls that a crash
+            interrupted are made again; ``once`` waits for a person's decision.
     """
     declaration = ToolDeclaration(
         name,
@@ -73,6 +79,7 @@ def tool(
         label,
         _keys(state_reads, "state_reads"),
         _keys(state_writes, "state_writes"),
+        effects,
     )
 
     def mark(marked: F) -> F:

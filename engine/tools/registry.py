@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.errors import ToolAlreadyRegistered, ToolDefinitionError, ToolNotFound
-from engine.model.tool import Tool
+from engine.model.tool import Effects, Tool
 from engine.tools.decorator import ToolDeclaration
 from engine.tools.signature import build_tool, default_name
 
@@ -38,6 +38,7 @@ class ToolRegistry:
         label: str | None = None,
         state_reads: Sequence[str] = (),
         state_writes: Sequence[str] = (),
+        effects: Effects | None = None,
     ) -> Tool:
         """Register a function under a name that graphs use.
 
@@ -47,7 +48,7 @@ class ToolRegistry:
         """
         _check_name(name)
         declared = ToolDeclaration(
-            None, description, category, label, tuple(state_reads), tuple(state_writes)
+            None, description, category, label, tuple(state_reads), tuple(state_writes), effects
         )
         made = build_tool(name, func, declared)
         with self._lock:

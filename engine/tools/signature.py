@@ -103,6 +103,7 @@ class _Reader:
             is_async=_is_async(self._function),
             state_reads=declared.state_reads or marked.state_reads,
             state_writes=declared.state_writes or marked.state_writes,
+            effects=declared.effects or marked.effects or "idempotent",
             source=f"{getattr(self._inner, '__module__', '')}:{getattr(self._inner, '__qualname__', '')}",
             coerce=make_coerce(specs, extra),
         )

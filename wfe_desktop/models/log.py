@@ -52,7 +52,9 @@ class LogLine:
     def from_record(cls, record: EventRecord) -> LogLine:
         """The line for an event. Control characters are shown as blanks, so no line can be forged."""
         at = record.timestamp.astimezone()
-        text = " ".join("".join(c if c.isprintable() else " " for c in record.message).split(" "))
+        text = record.message
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else " " for c in text)
         return cls(
             record.seq,
             f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -43,6 +44,24 @@ def describe_tick(at_us: int, step_us: int) -> str:
     return f"{at_us / 1e6:.1f} s" if step_us < 1_000_000 else f"{at_us // 1_000_000} s"
 
 
+class Scale(NamedTuple):
+    """From microseconds to pixels."""
+
+    left: int
+    width: int
+    start_us: int
+    span_us: int
+
+    @property
+    def right(self) -> float:
+        """The last pixel."""
+        return self.left + self.width
+
+    def to_x(self, at_us: int) -> float:
+        """Where a moment is."""
+        return self.left + (at_us - self.start_us) / self.span_us * self.width
+
+
 class Timeline(QAbstractScrollArea):
     """Draws the spans of a run. ``refresh()`` after the run has changed; ``node_chosen(node_id)`` on a click."""
 
@@ -59,7 +78,6 @@ class Timeline(QAbstractScrollArea):
         self._run: RunView | None = None
         self._title_of: Callable[[str], str] = str
         self._rows: list[tuple[str, str, list[Span]]] = []
-        self._bars: list[tuple[QRectF, Span]] = []
         self._clock = QTimer(self)
         self._clock.setInterval(100)
         self._clock.timeout.connect(self.viewport().update)
@@ -91,7 +109,7 @@ class Timeline(QAbstractScrollArea):
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         start, span = self._period()
-        area = QRect(NAMES + 12, 0, self.viewport().width() - NAMES - 36, self.viewport().height())
+        area = self._area()
         self._draw_axis(painter, area, span)
         self._draw_rows(painter, area, start, span)
 
@@ -105,6 +123,10 @@ class Timeline(QAbstractScrollArea):
             QToolTip.showText(event.globalPos(), self._explain(event.pos()), self.viewport())
             return True
         return super().viewportEvent(event)
+
+    def _area(self) -> QRect:
+        """Where the bars are."""
+        return QRect(NAMES + 12, 0, max(1, self.viewport().width() - NAMES - 36), self.viewport().height())
 
     def _make_rows(self) -> list[tuple[str, str, list[Span]]]:
         assert self._run is not None
@@ -164,7 +186,7 @@ class Timeline(QAbstractScrollArea):
 
     def _draw_rows(self, painter: QPainter, area: QRect, start: int, span: int) -> None:
         colors = theme.current_theme()
-        self._bars = []
+        scale = Scale(area.x(), area.width(), start, span)
         offset = self.verticalScrollBar().value()
         painter.setClipRect(0, AXIS - 2, self.viewport().width(), area.height())
         first = offset // ROW
@@ -185,8 +207,7 @@ class Timeline(QAbstractScrollArea):
             )
             if not spans:
                 self._draw_skipped(painter, QRect(area.x() + 2, y, 80, ROW), node_id)
-            for one in spans:
-                self._draw_bar(painter, one, area, y, start, span)
+            self._draw_bars(painter, spans, y, scale)
         assert self._run is not None
         if self._run.ended_us is None and self._run.started_us is not None:
             x = area.right()
@@ -200,26 +221,47 @@ class Timeline(QAbstractScrollArea):
             colors = theme.current_theme()
             draw_text(painter, rect, "skipped", theme.ui_font(theme.TEXT_SECOND_SIZE), colors.text_second)
 
-    def _draw_bar(self, painter: QPainter, one: Span, area: QRect, y: int, start: int, span: int) -> None:
+    def _draw_bars(self, painter: QPainter, spans: list[Span], y: int, scale: Scale) -> None:
+        """The visits of a node; those too close to be told apart become one bar, however many there are."""
         colors = theme.current_theme()
-        end = one.ended_us if one.ended_us is not None else self._now_us()
-        left = area.x() + (one.started_us - start) / span * area.width()
-        width = max(SHORTEST_BAR, (end - one.started_us) / span * area.width())
-        bar = QRectF(left, y + (ROW - BAR) / 2, min(width, area.right() - left + 1), BAR)
+        now = self._now_us()
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(colors.status_color(one.status)))
-        painter.drawRoundedRect(bar, 2.5, 2.5)
-        self._bars.append((bar, one))
+        top = y + (ROW - BAR) / 2
+        left, right, status = 0.0, -1.0, StepStatus.PENDING
+        begin = end = 0.0
+        for one in (*spans, None):
+            if one is not None:
+                begin = scale.to_x(one.started_us)
+                end = max(begin + SHORTEST_BAR, scale.to_x(one.ended_us if one.ended_us is not None else now))
+                if one.status is status and begin <= right + 1:
+                    right = max(right, end)
+                    continue
+            if right >= left:
+                painter.setBrush(QColor(colors.status_color(status)))
+                width = max(SHORTEST_BAR, min(right, scale.right) - left)
+                painter.drawRoundedRect(QRectF(left, top, width, BAR), 2.5, 2.5)
+            if one is not None:
+                left, right, status = begin, end, one.status
 
     def _row_at(self, at: QPoint) -> int | None:
         row = (at.y() - AXIS + self.verticalScrollBar().value()) // ROW
         return row if at.y() >= AXIS and 0 <= row < len(self._rows) else None
 
     def _explain(self, at: QPoint) -> str:
-        for bar, span in self._bars:
-            if bar.adjusted(-2, -4, 2, 4).contains(at):
-                end = span.ended_us if span.ended_us is not None else self._now_us()
-                took = describe_duration((end - span.started_us) / 1e6)
-                return f"{self._title_of(span.node)}, visit {span.visit}: {span.status.value}, {took}"
         row = self._row_at(at)
-        return "" if row is None else self._rows[row][1]
+        if row is None:
+            return ""
+        _, title, spans = self._rows[row]
+        area = self._area()
+        scale = Scale(area.x(), area.width(), *self._period())
+        now = self._now_us()
+        for span in spans:
+            end = span.ended_us if span.ended_us is not None else now
+            if (
+                scale.to_x(span.started_us) - 2
+                <= at.x()
+                <= max(scale.to_x(end), scale.to_x(span.started_us) + 3) + 2
+            ):
+                took = describe_duration((end - span.started_us) / 1e6)
+                return f"{title}, visit {span.visit}: {span.status.value}, {took}"
+        return title

@@ -10,8 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
+
+from engine.model.outcome import EndRun, WaitUntil
 
 log = logging.getLogger("tests.tool")
 
@@ -66,6 +69,23 @@ def count(context, upto: int) -> int:
         context.progress(number, upto, "counting")
     context.progress(upto, upto)
     return upto
+
+
+def park(state: dict) -> object:
+    state["parked"] = True
+    return WaitUntil(timedelta(milliseconds=1), "later")
+
+
+async def park_async(state: dict) -> object:
+    return park(state)
+
+
+def end_run() -> object:
+    return EndRun("cancelled", "enough")
+
+
+async def end_run_async() -> object:
+    return end_run()
 
 
 async def count_async(context, upto: int) -> int:

@@ -164,6 +164,14 @@ class TestEveryExecutor:
         assert seen[-1][5:] == (5_000, 5_000, "")
         assert len(seen) <= 2 + 10 * 5
 
+    def test_lets_a_step_wait_and_the_run_end(self, bench, name):
+        tool, fields = place(name, "park")
+        run = bench.run(make_graph({"a": {"function_name": tool, **fields}}))
+        assert (run.results["a"], run.current_state.data) == ("later", {"parked": True})
+        tool, fields = place(name, "end_run")
+        run = bench.run(make_graph({"a": {"function_name": tool, **fields}}))
+        assert run.status is RunStatus.CANCELLED
+
     def test_survives_a_tool_that_wants_to_end_the_program(self, bench, name):
         tool, fields = place(name, "leave")
         _, end = bench.step(tool, **fields)

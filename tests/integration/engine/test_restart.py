@@ -162,7 +162,7 @@ def test_p11_a_journal_replays_to_the_very_events_it_holds(tmp_path):
     for _ in range(20):
         run = bench.run(graph)
         entries = bench.engine.read_events(run_id=run.run_id, limit=None)
-        plan = bench.engine._prepare(run.graph_id, 1).plan
+        plan = bench.engine._prepared.get(run.graph_id, 1).plan
         state, again = RunState(run.run_id, plan), []
         for entry in entries:
             if isinstance(entry.event, INPUTS):

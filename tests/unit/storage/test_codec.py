@@ -21,6 +21,7 @@ fields = {
     "str | None": st.none() | st.text(max_size=8),
     "bool": st.booleans(),
     "Any": json_values,
+    "dict[str, Any] | None": st.none() | st.dictionaries(st.text(max_size=4), json_values, max_size=3),
     "dict[str, Any]": st.dictionaries(st.text(max_size=4), json_values, max_size=3),
     "tuple[str, ...]": st.lists(st.text(max_size=4), max_size=3).map(tuple),
     "tuple[int, ...]": st.lists(counts, max_size=3).map(tuple),

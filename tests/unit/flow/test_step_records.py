@@ -1,4 +1,4 @@
-from engine.flow.steps import list_steps
+from engine.flow.step_records import list_steps
 from engine.model.events import (
     STOPPED,
     RunAccepted,

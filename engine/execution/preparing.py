@@ -1,0 +1,135 @@
+"""What is made ready, and checked, before the engine's thread is asked: plans with their tools, values, decisions."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from engine.errors import ResultError, ValidationError
+from engine.execution.conductor import LiveRun
+from engine.execution.executors import check_isolation
+from engine.flow.plan import Plan, compile_plan
+from engine.flow.run_state import RunState
+from engine.flow.validation import check_runnable
+from engine.flow.values import to_json
+from engine.model.events import RunAccepted
+from engine.model.problem import Problem, Severity
+from engine.model.run import RunSummary, to_datetime
+from engine.model.status import RunStatus
+from engine.model.tool import Tool
+from engine.storage.graphs import GraphManager
+
+_MOST_KNOWN = 64
+
+
+class PreparedGraph:
+    """A version's plan, and what was found when it was last held against the registered tools."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._checked: tuple[tuple[Tool | None, ...], Problem | None] | None = None
+
+    def find_problem(self, tools: tuple[Tool | None, ...], catalog: dict[str, Tool]) -> Problem | None:
+        """The first thing that keeps the graph from running with these tools."""
+        checked = self._checked
+        if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
+            checked = self._checked = (tools, self._look(catalog))
+        return checked[1]
+
+    def _look(self, catalog: dict[str, Tool]) -> Problem | None:
+        graph = self.plan.graph
+        return next(iter(check_runnable(graph, catalog) or check_isolation(graph, catalog)), None)
+
+
+class PreparedGraphs:
+    """The versions that were used last, ready to run. Any thread."""
+
+    def __init__(self, graphs: GraphManager) -> None:
+        self._graphs = graphs
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], PreparedGraph] = {}
+
+    def get(self, graph_id: str, version: int) -> PreparedGraph:
+        """The version's plan; read from the database where it is not known."""
+        with self._lock:
+            prepared = self._known.get((graph_id, version))
+        if prepared is None:
+            prepared = PreparedGraph(compile_plan(self._graphs.get_graph(graph_id, version)))
+            with self._lock:
+                while len(self._known) >= _MOST_KNOWN:
+                    del self._known[next(iter(self._known))]
+                self._known[graph_id, version] = prepared
+        return prepared
+
+
+def make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:
+    about = RunSummary(
+        run_id=run_id,
+        graph_id=event.graph_id,
+        graph_version=event.graph_version,
+        graph_name=event.graph_name,
+        status=RunStatus.PENDING,
+        accepted_at=to_datetime(event.at),
+        started_at=None,
+        completed_at=None,
+        error_message=None,
+        step_count=0,
+    )
+    return LiveRun(RunState(run_id, plan), about, tools)
+
+
+def bind_tools(plan: Plan, catalog: dict[str, Tool]) -> tuple[Tool | None, ...]:
+    return tuple(catalog.get(node.function_name) for node in plan.graph.nodes)
+
+
+def sort_out_interrupted(live: LiveRun) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the nodes whose steps were interrupted: those that need a decision, and those that are to fail."""
+    plan = live.state.plan
+    nodes = {key[0] if isinstance(key, tuple) else key for key in live.state.running}
+    chosen: dict[str, list[str]] = {"ask": [], "fail": [], "rerun": []}
+    for node in sorted(nodes):
+        tool, definition = live.tools[node], plan.graph.nodes[node]
+        by_tool = "ask" if tool is not None and tool.effects == "once" else "rerun"
+        chosen[definition.on_restart or by_tool].append(definition.id)
+    return tuple(chosen["ask"]), tuple(chosen["fail"])
+
+
+def check_state(state: object) -> dict[str, Any]:
+    if state is None:
+        return {}
+    if not isinstance(state, dict):
+        message = f"the initial state must be an object (a dict with text keys), not {type(state).__name__}"
+        raise ValidationError(message, [Problem(Severity.ERROR, "bad-state", message, field="initial_state")])
+    copy: dict[str, Any] = check_json(state, "the initial state")
+    return copy
+
+
+def check_json(value: object, what: str) -> Any:
+    try:
+        return to_json(value, what)
+    except ResultError as error:
+        field = what.removeprefix("the ").replace(" ", "_")
+        raise ValidationError(
+            str(error), [Problem(Severity.ERROR, "not-json", str(error), field=field)]
+        ) from error
+
+
+def check_signal(value: Any, schema: dict[str, Any] | None, name: str) -> None:
+    if schema is None:
+        return
+    import jsonschema  # a tenth of a second, and few runs need it
+
+    try:
+        faults = sorted(
+            jsonschema.Draft202012Validator(schema).iter_errors(value), key=lambda fault: list(fault.path)
+        )
+    except jsonschema.SchemaError as error:
+        raise ValidationError(f'the schema of the signal "{name}" is wrong: {error.message}') from error
+    if faults:
+        problems = [
+            Problem(
+                Severity.ERROR, "bad-signal", fault.message, field=".".join(["value", *map(str, fault.path)])
+            )
+            for fault in faults
+        ]
+        raise ValidationError(f'the value for the signal "{name}" is refused: {faults[0].message}', problems)

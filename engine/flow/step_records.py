@@ -1,0 +1,87 @@
+"""The steps of a run one by one, folded from its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from engine.model.events import (
+    STOPPED,
+    RunEvent,
+    StepCancelled,
+    StepCompleted,
+    StepDue,
+    StepFailed,
+    StepParked,
+    StepRetrying,
+    StepSkipped,
+    StepStarted,
+    StepUnsure,
+)
+from engine.model.run import StepRecord, to_datetime
+from engine.model.status import StepStatus
+
+_Attempt = (
+    StepStarted
+    | StepCompleted
+    | StepFailed
+    | StepRetrying
+    | StepDue
+    | StepParked
+    | StepUnsure
+    | StepCancelled
+)
+
+
+def list_steps(events: Iterable[RunEvent]) -> list[StepRecord]:
+    """Every attempt, in the order in which they began; a node that was skipped each time it was.
+
+    An attempt that began again after a crash is one record, with its latest start.
+    """
+    records: dict[object, StepRecord] = {}
+    for number, event in enumerate(events):
+        match event:
+            case StepSkipped():
+                records[number] = StepRecord(
+                    event.node, 0, 0, None, StepStatus.SKIPPED, completed_at=to_datetime(event.at)
+                )
+            case _ if isinstance(event, _Attempt):
+                key = (event.node, event.visit, event.attempt, event.item)
+                before = records.get(key) or StepRecord(*key, StepStatus.PENDING)
+                records[key] = _after(before, event)
+            case _:
+                pass
+    return list(records.values())
+
+
+def _after(step: StepRecord, event: _Attempt) -> StepRecord:
+    at = to_datetime(event.at)
+    match event:
+        case StepStarted():
+            return replace(step, status=StepStatus.RUNNING, started_at=at)
+        case StepCompleted():
+            return replace(
+                step,
+                status=StepStatus.COMPLETED,
+                completed_at=at,
+                duration_s=event.duration_us / 1e6,
+                result=event.result,
+            )
+        case StepFailed():
+            return replace(
+                step,
+                status=StepStatus.CANCELLED if event.error_type == STOPPED else StepStatus.FAILED,
+                completed_at=at,
+                duration_s=event.duration_us / 1e6,
+                error=event.error,
+                error_type=event.error_type,
+            )
+        case StepRetrying() | StepParked():
+            due_at = None if event.due is None else to_datetime(event.due)
+            return replace(step, status=StepStatus.WAITING, due_at=due_at)
+        case StepUnsure():
+            return replace(step, status=StepStatus.WAITING)
+        case StepDue():
+            return replace(step, status=StepStatus.PENDING)
+        case StepCancelled():
+            return replace(step, status=StepStatus.CANCELLED, completed_at=at)
