@@ -55,7 +55,7 @@ class Process:
         try:
             print(asked, file=self._process.stdin, flush=True)
             line = self._process.stdout.readline()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # it ended, or was stopped before
             line = ""
         if not line:
             self.stop()

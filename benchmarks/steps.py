@@ -10,7 +10,7 @@ Workloads (each step is x + 1, every step recorded):
   W7  W1 beside a CPU-bound tool that runs in the same engine, as shipped (ms a run, beside the same alone)
 
 Beside the engine, in the same rounds: what plain Python needs in one thread with one SQLite commit a step, the same through a
-thread pool, and (``--baselines PYTHON``: an interpreter with requirements-baselines.txt) LangGraph, DBOS and Prefect.
+thread pool, and (``--baselines PYTHON``: an interpreter with requirements-baselines.txt) LangGraph and DBOS.
 Each is a process of its own. Printed are medians; times drift with the machine, ratios less.
 """
 
@@ -20,7 +20,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 from driver import Figure, Kind, Process, SubjectFailed, interleave, once, started
@@ -41,15 +41,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         for synchronous in chosen.synchronous:
-            kinds = make_kinds(chosen, synchronous)
+            kinds = make_kinds(chosen)
             (folder / synchronous).mkdir()
             with started(kinds, folder / synchronous, synchronous) as processes:
                 print_times(synchronous, processes, [name for name in TIMED if wanted(chosen, name)])
         if wanted(chosen, "W6"):
-            kinds = [kind for kind in make_kinds(chosen, "normal") if kind.name != POOLED]
+            kinds = [kind for kind in make_kinds(chosen) if kind.name != POOLED]
             print_memory(kinds, folder)
         if wanted(chosen, "W7"):
-            print_beside(make_kinds(chosen, "normal")[0], folder, chosen.rounds)
+            print_beside(make_kinds(chosen)[0], folder, chosen.rounds)
 
 
 def read_arguments() -> argparse.Namespace:
@@ -72,7 +72,7 @@ def wanted(chosen: argparse.Namespace, workload: str) -> bool:
     return not chosen.workloads or workload in chosen.workloads or workload[:2] in chosen.workloads
 
 
-def make_kinds(chosen: argparse.Namespace, synchronous: str) -> list[Kind]:
+def make_kinds(chosen: argparse.Namespace) -> list[Kind]:
     sizes = Sizes(**{size.name: getattr(chosen, size.name) for size in fields(Sizes)})
     own = [
         (OURS, ("subject_engine.py",)),
@@ -82,15 +82,10 @@ def make_kinds(chosen: argparse.Namespace, synchronous: str) -> list[Kind]:
     kinds = [Kind(name, script, sys.executable, sizes, chosen.rounds) for name, script in own]
     if chosen.baselines is None:
         return kinds
-    small = replace(sizes, chains=2, fans=1, width=20, passes=20, sleepers=4, nodes=200)
-    for name, script, size in (
-        ("LangGraph", "subject_langgraph.py", sizes),
-        ("DBOS", "subject_dbos.py", sizes),
-        ("Prefect", "subject_prefect.py", small),
-    ):
-        if has(chosen.baselines, name) and (name != "Prefect" or synchronous == "normal"):
+    for name, script in (("LangGraph", "subject_langgraph.py"), ("DBOS", "subject_dbos.py")):
+        if has(chosen.baselines, name):
             rounds = min(chosen.rounds, chosen.baseline_rounds)
-            kinds.append(Kind(name, (script,), chosen.baselines, size, rounds))
+            kinds.append(Kind(name, (script,), chosen.baselines, sizes, rounds))
     return kinds
 
 

@@ -82,7 +82,27 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("run_with_input", R, "Run with &input…", ("Ctrl+F5",), "", "Set the initial state, then run"),
     ActionSpec("stop", R, "&Stop", ("Shift+F5",), "stop", "Stop the run that is shown"),
     ActionSpec(
-        "clear_run", R, "&Hide the run", ("Shift+Esc",), "", "Show the workflow without the run's marks"
+        "retry_run",
+        R,
+        "Go on from the fai&lure",
+        ("Ctrl+Shift+F5",),
+        "redo",
+        "Try again what failed in the run that is shown, and go on from there",
+    ),
+    ActionSpec(
+        "pause", R, "&Pause", ("F6",), "pause", "Let running steps finish and start no more", separator=True
+    ),
+    ActionSpec("step", R, "S&tep", ("F10",), "step", "Let the paused run start one step more"),
+    ActionSpec("toggle_breakpoint", R, "&Breakpoint", ("F9",), "dot", "Pause runs before the selected nodes"),
+    ActionSpec("clear_breakpoints", R, "Remove all brea&kpoints", ("Ctrl+Shift+F9",)),
+    ActionSpec(
+        "clear_run",
+        R,
+        "&Hide the run",
+        ("Shift+Esc",),
+        "",
+        "Show the workflow without the run's marks",
+        separator=True,
     ),
     ActionSpec(
         "set_entry", T, "Start &here", ("Ctrl+Return",), "entry", "Make the selected node the entry, or not"
@@ -132,7 +152,8 @@ class Actions:
     def set_icons(self) -> None:
         """Draw the icons in the colours of the current theme."""
         colors = theme.current_theme()
-        special = {"run": colors.on_accent, "stop": colors.status["failed"]}
+        failed = colors.status["failed"]
+        special = {"run": colors.on_accent, "stop": failed, "toggle_breakpoint": failed}
         for spec in ACTIONS:
             if spec.icon:
                 name = ("sun" if colors.is_dark else "moon") if spec.name == "toggle_theme" else spec.icon

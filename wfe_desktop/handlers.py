@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QCursor
 from PySide6.QtWidgets import QMenu
 
 from engine.flow.validation import graph_reads
+from engine.model.status import RunStatus
 from wfe_desktop.actions import plain_text
 from wfe_desktop.canvas.spec import PendingWire
 from wfe_desktop.dialogs.about import AboutDialog
@@ -69,9 +70,14 @@ class Handlers(QObject):
             "zoom_out": self._on_editor(lambda editor: editor.canvas.zoom_out()),
             "auto_layout": self._on_editor(self._arrange),
             "toggle_theme": bench.toggle_theme,
-            "run": self._on_editor(lambda editor: self._run(editor, ask=False)),
+            "run": self._on_editor(self._run_or_resume),
             "run_with_input": self._on_editor(lambda editor: self._run(editor, ask=True)),
-            "stop": self._stop,
+            "stop": self._on_run(lambda run_id: bench.runs.stop(run_id) if bench.runs else None),
+            "retry_run": self._on_run(lambda run_id: bench.steer("retry", run_id)),
+            "pause": self._on_run(lambda run_id: bench.steer("pause", run_id)),
+            "step": self._on_run(lambda run_id: bench.steer("step", run_id)),
+            "toggle_breakpoint": self._on_editor(self._toggle_breakpoint),
+            "clear_breakpoints": self._on_editor(lambda editor: editor.edit("clear_breakpoints")),
             "clear_run": self._on_editor(lambda editor: bench.runs.clear(editor) if bench.runs else None),
             "set_entry": self._on_editor(self._set_entry),
             "edit_condition": self._on_editor(self._edit_condition),
@@ -98,6 +104,8 @@ class Handlers(QObject):
         has_nodes = editor is not None and bool(editor.document.graph.nodes)
         stack = editor.document.undo_stack if editor is not None else None
         is_attached = bench.runs is not None
+        status = bench.runs.shown_status if bench.runs is not None else None
+        is_paused = status is RunStatus.PAUSED
         enabled = {
             "undo": can_edit and stack is not None and stack.canUndo(),
             "redo": can_edit and stack is not None and stack.canRedo(),
@@ -112,9 +120,14 @@ class Handlers(QObject):
             "export_picture": has_nodes,
             "save_database": can_edit and is_attached,
             "open_database": is_attached,
-            "run": can_edit and has_nodes and is_attached,
+            "run": is_paused or (can_edit and has_nodes and is_attached),
             "run_with_input": can_edit and has_nodes and is_attached,
             "stop": bench.is_running,
+            "retry_run": status is RunStatus.FAILED,
+            "pause": status is RunStatus.RUNNING,
+            "step": is_paused,
+            "toggle_breakpoint": can_edit and bool(nodes),
+            "clear_breakpoints": can_edit and editor is not None and bool(editor.document.breakpoints),
             "clear_run": is_attached and bench.runs is not None and bool(bench.runs.shown_run_id),
             "open_server": bool(bench.address),
         }
@@ -126,6 +139,15 @@ class Handlers(QObject):
             ("redo", stack.redoText() if stack else ""),
         ):
             actions[name].setText(f"&{name.capitalize()} {text[:1].lower()}{text[1:]}".rstrip())
+        self._name_run(is_paused=is_paused)
+
+    def _name_run(self, *, is_paused: bool) -> None:
+        """While the run that is shown is paused, F5 lets it go on, and says so."""
+        text, tip = ("&Resume", "Let the paused run go on") if is_paused else ("&Run", "Run the workflow")
+        run = self._actions["run"]
+        if run.text() != text:
+            run.setText(text)
+            run.setToolTip(f"{tip} (F5)")
 
     # ------------------------------------------------------------------------------------------------- editing
 
@@ -183,6 +205,11 @@ class Handlers(QObject):
         if len(nodes) == 1:
             editor.toggle_entry(nodes[0])
 
+    def _toggle_breakpoint(self, editor: Editor) -> None:
+        nodes, _ = editor.canvas.selection
+        if nodes:
+            editor.edit("toggle_breakpoints", nodes)
+
     def _edit_condition(self, editor: Editor) -> None:
         _, edges = editor.canvas.selection
         if len(edges) == 1:
@@ -193,6 +220,13 @@ class Handlers(QObject):
         editor.fit()
 
     # ------------------------------------------------------------------------------------------------- running
+
+    def _run_or_resume(self, editor: Editor) -> None:
+        bench = self._bench
+        if bench.runs is not None and bench.runs.shown_status is RunStatus.PAUSED:
+            bench.steer("resume", bench.runs.shown_run_id)
+        else:
+            self._run(editor, ask=False)
 
     def _run(self, editor: Editor, *, ask: bool) -> None:
         bench = self._bench
@@ -222,10 +256,15 @@ class Handlers(QObject):
         if self._bench.runs is not None:
             self._bench.runs.start(editor, state)
 
-    def _stop(self) -> None:
-        runs = self._bench.runs
-        if runs is not None and runs.shown_run_id:
-            runs.stop(runs.shown_run_id)
+    def _on_run(self, handler: Callable[[str], object]) -> Callable[[], object]:
+        """What is done to the run that is shown."""
+
+        def call() -> None:
+            runs = self._bench.runs
+            if runs is not None and runs.shown_run_id:
+                handler(runs.shown_run_id)
+
+        return call
 
     # ------------------------------------------------------------------------------------------------- dialogs
 
@@ -282,7 +321,7 @@ class Handlers(QObject):
             editor.canvas.select([], [cast("EdgeKey", what)])
         names: tuple[str, ...]
         if isinstance(what, str):
-            names = ("set_entry", "", "cut", "copy", "duplicate", "delete")
+            names = ("set_entry", "toggle_breakpoint", "", "cut", "copy", "duplicate", "delete")
         elif what is not None:
             names = ("edit_condition", "", "delete")
         else:

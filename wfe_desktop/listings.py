@@ -24,7 +24,8 @@ from engine.tools.discovery import load_tools_dir
 from engine.tools.registry import ToolRegistry
 from wfe_desktop.document.files import WorkflowFileError, load_graph_file
 from wfe_desktop.options import StartOptions
-from wfe_desktop.server.payloads import GraphLine, RunLine, ToolOut
+from wfe_desktop.server.payloads import GraphLine, RunLine
+from wfe_desktop.server.system_payloads import ToolOut
 from wfe_desktop.terminal import complain, notice, print_json, print_table, say
 
 EXIT_INVALID: Final = 2

@@ -15,6 +15,7 @@ from engine.flow.presenter import present
 from engine.model.events import JournalEntry
 from engine.model.graph import GraphDefinition
 from engine.model.run import RunSnapshot
+from engine.model.status import RunStatus
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.canvas.spec import NodeRunView
@@ -97,7 +98,7 @@ def store_graph(
 
 def canvas_view(step: StepView) -> NodeRunView:
     """A step as the canvas wants it."""
-    return NodeRunView(status=step.status, visit=step.visit, duration_s=step.duration_s, progress=None)
+    return NodeRunView(step.status, step.visit, step.duration_s, is_held=step.is_held)
 
 
 class RunControl(QObject):
@@ -114,6 +115,8 @@ class RunControl(QObject):
     stored = Signal(Editor)
     version_requested = Signal(LoadedRun)
     spans_changed = Signal()
+    started = Signal(Editor, str, object)
+    """A run of an open workflow was started: its id, and the breakpoints it was given."""
 
     def __init__(
         self,
@@ -161,6 +164,21 @@ class RunControl(QObject):
         editor = self._editors.current
         return self._followers.get(editor) if editor is not None else None
 
+    @property
+    def shown_status(self) -> RunStatus | None:
+        """Where the run of the front workflow stands; None where none is shown or it is still being read."""
+        return self.shown.status if self.shown is not None else None
+
+    def editor_of(self, run_id: str) -> Editor | None:
+        """The open workflow that shows a run."""
+        return next((f.editor for f in self._followers.values() if f.run_id == run_id), None)
+
+    def active_run_of(self, editor: Editor) -> str:
+        """The id of the run that a workflow shows, unless it has ended; else empty."""
+        follower = self._followers.get(editor)
+        is_over = follower is None or (follower.view is not None and follower.view.status.is_final)
+        return "" if follower is None or is_over else follower.run_id
+
     # -------------------------------------------------------------------------------------- starting, stopping
 
     def start(
@@ -170,13 +188,15 @@ class RunControl(QObject):
 
         def run() -> None:
             assert editor.graph_id is not None
-            future = self._services.engine.submit_workflow(editor.graph_id, initial_state)
-            self._background.follow(future, started, owner=editor)
+            stops = editor.document.breakpoints
+            future = self._services.engine.submit_workflow(editor.graph_id, initial_state, stops)
+            self._background.follow(future, lambda run_id: started(run_id, stops), owner=editor)
 
-        def started(run_id: str) -> None:
+        def started(run_id: str, stops: tuple[str, ...]) -> None:
             already = self._followers.get(editor)
             if already is None or already.run_id != run_id:  # its first events may have been quicker
                 self.follow(editor, run_id)
+            self.started.emit(editor, run_id, stops)
             if then is not None:
                 then()
 
@@ -249,9 +269,9 @@ class RunControl(QObject):
 
     def show_run(self, run_id: str) -> None:
         """Show any run: on its workflow where that is open and looks the same, else on a version of its own."""
-        already = next((f for f in self._followers.values() if f.run_id == run_id), None)
+        already = self.editor_of(run_id)
         if already is not None:
-            self._editors.bring_forward(already.editor)
+            self._editors.bring_forward(already)
             return
         self._background.run(lambda: load_run(self._services, run_id), self._place)
 
@@ -333,6 +353,21 @@ class RunControl(QObject):
             self.request_state()
             if changes.status_changed:
                 self.shown_changed.emit()
+        if follower.view is not None and follower.view.status is RunStatus.PAUSED:
+            self._background.follow(
+                self._services.engine.request_status(follower.run_id),
+                lambda snapshot: self._show_held(follower, snapshot),
+                owner=follower.editor,
+            )
+
+    def _show_held(self, follower: Follower, snapshot: RunSnapshot) -> None:
+        view = follower.view
+        is_shown = self._followers.get(follower.editor) is follower
+        if is_shown and view is not None and view.status is RunStatus.PAUSED and snapshot.seq >= view.seq:
+            held = view.hold(snapshot.held).nodes
+            follower.editor.canvas.update_run(
+                {node_id: canvas_view(step) for node_id, step in held.items()}, {}
+            )
 
     def _follow_from_outside(self, run_id: str, graph_id: str) -> None:
         """A run was started. If its workflow is open and shows nothing that runs, show it there."""

@@ -148,11 +148,16 @@ class MainWindow(QMainWindow):
         actions = self.actions_by_name
         self.run_button = ActionButton(actions["run"], "Run", "F5", is_accent=True)
         self.run_button.setObjectName("run_button")
+        self.pause_button = ActionButton(actions["pause"])
+        self.pause_button.setObjectName("pause_button")
+        self.step_button = ActionButton(actions["step"])
+        self.step_button.setObjectName("step_button")
         self.stop_button = ActionButton(actions["stop"])
         self.stop_button.setObjectName("stop_button")
         self.commands_button = ActionButton(actions["commands"], "Commands", "Ctrl Shift P")
         self.commands_button.setObjectName("commands_button")
-        self.top_bar = TopBar(self.editors.tabs, [self.run_button, self.stop_button], self.commands_button)
+        controls: list[QWidget] = [self.run_button, self.pause_button, self.step_button, self.stop_button]
+        self.top_bar = TopBar(self.editors.tabs, controls, self.commands_button)
         bar = self.addToolBar("Workflows and runs")
         bar.setObjectName("top_bar")
         bar.setMovable(False)

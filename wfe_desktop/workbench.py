@@ -39,6 +39,7 @@ from wfe_desktop.panels.state import StatePanel
 from wfe_desktop.panels.workflows import WorkflowsPanel
 from wfe_desktop.running import LoadedRun, RunControl
 from wfe_desktop.settings import Settings
+from wfe_desktop.steering import Steering
 from wfe_desktop.window import PROBLEMS, TITLE, MainWindow
 
 POLL_MS = 300
@@ -89,6 +90,7 @@ class Workbench(QObject):
         self.checker = ProblemChecker(background)
         self.services: Services | None = None
         self.runs: RunControl | None = None
+        self.steering: Steering | None = None
         self.catalog: Catalog = {}
         self.samples: list[Sample] = []
         self.address = ""
@@ -109,6 +111,9 @@ class Workbench(QObject):
         self.services = services
         runs = self.runs = RunControl(
             services, bridge, self.background, self.messages, self.editors, self.runs_model, self.log_model
+        )
+        self.steering = Steering(
+            services.engine, self.background, self.messages, self.editors, runs, self.runs_model
         )
         runs.shown_changed.connect(self._show_run)
         runs.spans_changed.connect(self.runs_panel.timeline.refresh)
@@ -193,6 +198,7 @@ class Workbench(QObject):
         self.library.place_changed.connect(self._show_saved)
         self.runs_panel.run_chosen.connect(self._show_chosen_run)
         self.runs_panel.stop_requested.connect(lambda run_id: self.runs.stop(run_id) if self.runs else None)
+        self.runs_panel.steer_requested.connect(self.steer)
         self.runs_panel.node_chosen.connect(self._select_node)
         self.log_panel.node_chosen.connect(self._select_node)
         self.problems_panel.problem_chosen.connect(self._show_problem)
@@ -323,6 +329,11 @@ class Workbench(QObject):
         if self.runs is not None and run_id != self.runs.shown_run_id:
             self.runs.show_run(run_id)
 
+    def steer(self, what: str, run_id: str) -> None:
+        """Pause a run, resume it, let it step, or retry it: the names of ``Steering``'s methods."""
+        if self.steering is not None:
+            getattr(self.steering, what)(run_id)
+
     def _show_run(self) -> None:
         assert self.runs is not None
         view, editor = self.runs.shown, self.editors.current
@@ -376,9 +387,9 @@ class Workbench(QObject):
     # --------------------------------------------------------------------------------------------- the database
 
     def open_page(self) -> None:
-        """Open the server's page in a browser."""
+        """Open the server's documentation in a browser."""
         if self.address:
-            QDesktopServices.openUrl(QUrl(self.address))
+            QDesktopServices.openUrl(QUrl(f"{self.address}/docs"))
 
     def _store(self, editor: Editor, then: object) -> None:
         if self.runs is None:

@@ -18,13 +18,12 @@ from engine.model.problem import Severity
 from engine.model.tool import Catalog
 from wfe_desktop.canvas.bubble import EmptyHint
 from wfe_desktop.canvas.export import ExportError, paint_png, paint_svg
-from wfe_desktop.canvas.gestures import TOOL_MIME
 from wfe_desktop.canvas.minimap import Minimap
 from wfe_desktop.canvas.spec import EdgeKey, NodeRunView, PendingWire
 from wfe_desktop.canvas.stage import EdgeMark, Stage
 from wfe_desktop.theme import Theme, current_theme
 
-__all__ = ["TOOL_MIME", "CanvasWidget", "EdgeKey", "EdgeMark", "ExportError", "NodeRunView", "PendingWire"]
+__all__ = ["CanvasWidget", "EdgeKey", "EdgeMark", "ExportError", "NodeRunView", "PendingWire"]
 
 _ZOOM_STEP = 1.2
 _MAP_MARGIN = 14
@@ -118,7 +117,7 @@ class CanvasWidget(QWidget):
         self._graph_area = self._stage.area()
         self._minimap.refresh_now()
         self._place_overlays()
-        self._viewer.gestures.tell_selection()
+        self._viewer.selection.tell()
         if not self._fitted and graph.nodes:
             self._fitted = True
             self.zoom_fit()
@@ -171,18 +170,18 @@ class CanvasWidget(QWidget):
     @property
     def selection(self) -> tuple[list[str], list[EdgeKey]]:
         """Ids of the selected nodes, keys of the selected edges."""
-        return self._viewer.gestures.selection()
+        return self._viewer.selection.keys()
 
     def select(self, node_ids: Iterable[str], edge_keys: Iterable[EdgeKey] = ()) -> None:
         """Select these and nothing else; what does not exist is left out."""
         nodes = [self._viewer.nodes[node_id] for node_id in node_ids if node_id in self._viewer.nodes]
         pipes = [self._stage.pipes[key] for key in edge_keys if key in self._stage.pipes]
-        self._viewer.gestures.choose(nodes, pipes)
+        self._viewer.selection.choose(nodes, pipes)
         self._minimap.refresh()
 
     def select_all(self) -> None:
         """Select every node and edge."""
-        self._viewer.gestures.choose(list(self._viewer.nodes.values()), list(self._stage.pipes.values()))
+        self._viewer.selection.choose(list(self._viewer.nodes.values()), list(self._stage.pipes.values()))
         self._minimap.refresh()
 
     def walk(self, dx: int, dy: int) -> None:
@@ -214,7 +213,7 @@ class CanvasWidget(QWidget):
 
     def zoom_fit(self) -> None:
         """Show the selection as a whole, or everything where nothing is selected; never beyond 100 %."""
-        nodes = self._viewer.gestures.selected_nodes()
+        nodes = self._viewer.selection.nodes()
         self._viewer.show_rect(self._stage.area(nodes))
 
     def center_on(self, node_id: str) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QIODevice, QRectF, QSize
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 
-if TYPE_CHECKING:
-    from wfe_desktop.canvas.viewer import WorkflowViewer
+from wfe_desktop.canvas.viewer import WorkflowViewer
 
 _MARGIN = 32.0
 _LARGEST_PX = 16_000
@@ -88,10 +86,10 @@ def _render(viewer: WorkflowViewer, painter: QPainter, area: QRectF, *, vectors:
         | QPainter.RenderHint.TextAntialiasing
         | QPainter.RenderHint.SmoothPixmapTransform
     )
-    gestures, scenery = viewer.gestures, viewer.scenery
-    nodes, pipes = gestures.selected_nodes(), list(gestures.chosen_pipes)
-    gestures.choose([], [], quiet=True)
-    gestures.left()
+    selection, scenery = viewer.selection, viewer.scenery
+    nodes, pipes = selection.nodes(), list(selection.pipes)
+    selection.choose([], [], quiet=True)
+    viewer.gestures.left()
     scenery.vectors = vectors
     background = viewer.scene().backgroundBrush()
     viewer.scene().setBackgroundBrush(scenery.style.canvas)
@@ -103,4 +101,4 @@ def _render(viewer: WorkflowViewer, painter: QPainter, area: QRectF, *, vectors:
         viewer.scene().grid_mode = grid
         viewer.scene().setBackgroundBrush(background)
         scenery.vectors = False
-        gestures.choose(nodes, pipes, quiet=True)
+        selection.choose(nodes, pipes, quiet=True)

@@ -1,28 +1,22 @@
-"""What mouse and keyboard do on the canvas. A gesture ends in a wish (a signal of the viewer), never in a change.
+"""What mouse and keyboard do on the canvas. A gesture ends in a wish (a signal of the surface), never in a change.
 
 Only what is under the hand moves at once: dragged nodes, the loose wire, the selection and the view itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QContextMenuEvent, QDropEvent, QKeyEvent, QMouseEvent
 
-from wfe_desktop.canvas.bubble import Bubble
 from wfe_desktop.canvas.drags import Band, Cut, Gesture, Move, Pan, Wire
 from wfe_desktop.canvas.items import WorkflowNodeItem, WorkflowPort
 from wfe_desktop.canvas.pipes import WorkflowPipe
-from wfe_desktop.canvas.spec import ERROR_OUT, FLOW_IN, FLOW_OUT, EdgeKey
+from wfe_desktop.canvas.spec import ERROR_OUT, FLOW_IN, FLOW_OUT
+from wfe_desktop.canvas.surface import Surface
+from wfe_desktop.models.palette import TOOL_MIME
 
-if TYPE_CHECKING:
-    from wfe_desktop.canvas.viewer import WorkflowViewer
-
-TOOL_MIME = "application/x-wfe-tool"
-"""What the palette's drags carry: a tool's name."""
 NUDGE = 8.0
 _LEFT = Qt.MouseButton.LeftButton
 _SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -30,83 +24,27 @@ _CONTROL = Qt.KeyboardModifier.ControlModifier
 _ALT = Qt.KeyboardModifier.AltModifier
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """What is under the pointer; all empty: nothing."""
-
-    node: WorkflowNodeItem | None = None
-    port: WorkflowPort | None = None
-    pipe: WorkflowPipe | None = None
-    on_pill: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is only canvas."""
-        return self.node is None and self.pipe is None
-
-
 class Gestures:
-    """Mouse and keys of one viewer, and what is selected in it."""
+    """Mouse and keys of one surface."""
 
-    def __init__(self, viewer: WorkflowViewer) -> None:
-        self._viewer = viewer
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
         self._now: Gesture | None = None
         self._space = False
-        self.bubble = Bubble(viewer)
-        self.chosen_pipes: list[WorkflowPipe] = []
-        self._told: tuple[frozenset[str], frozenset[EdgeKey]] = (frozenset(), frozenset())
+        self._selection = surface.selection
         self._hovered_pipe: WorkflowPipe | None = None
 
-    # --- selection
-
-    def selected_nodes(self) -> list[WorkflowNodeItem]:
-        """The selected nodes."""
-        return [item for item in self._viewer.scene().selectedItems() if isinstance(item, WorkflowNodeItem)]
-
-    def choose(
-        self, nodes: list[WorkflowNodeItem], pipes: list[WorkflowPipe], *, quiet: bool = False
-    ) -> None:
-        """Select these and nothing else. ``quiet``: told later."""
-        wanted = set(nodes)
-        for node in self.selected_nodes():
-            if node not in wanted:
-                node.setSelected(False)
-                self._viewer.overview.repaint_node(node)
-        for node in wanted:
-            if not node.isSelected():
-                node.setSelected(True)
-                self._viewer.overview.repaint_node(node)
-        for pipe in self.chosen_pipes:
-            pipe.choose(chosen=False)
-        self.chosen_pipes = list(dict.fromkeys(pipes))
-        for pipe in self.chosen_pipes:
-            pipe.choose(chosen=True)
-        if not quiet:
-            self.tell_selection()
-
-    def selection(self) -> tuple[list[str], list[EdgeKey]]:
-        """Ids of the selected nodes, keys of the selected edges."""
-        nodes = [node.spec.id for node in self.selected_nodes() if node.spec is not None]
-        return nodes, [pipe.spec.key for pipe in self.chosen_pipes if pipe.spec is not None]
-
-    def tell_selection(self) -> None:
-        """Say what is selected, where that has changed."""
-        nodes, keys = self.selection()
-        now = (frozenset(nodes), frozenset(keys))
-        if now != self._told:
-            self._told = now
-            self._viewer.picked.emit(nodes, keys)
+    # --- what goes away, what is broken off
 
     def forget(self, pipe: WorkflowPipe) -> None:
         """An edge goes away."""
-        if pipe in self.chosen_pipes:
-            self.chosen_pipes.remove(pipe)
+        self._selection.forget(pipe)
         if self._hovered_pipe is pipe:
             self._hovered_pipe = None
 
     def forget_node(self, node: WorkflowNodeItem) -> None:
         """A node goes away."""
-        scenery = self._viewer.scenery
+        scenery = self._surface.scenery
         if scenery.hovered_node is node:
             scenery.hovered_node = None
         if scenery.hovered is not None and scenery.hovered.node is node:
@@ -125,41 +63,41 @@ class Gestures:
     def press(self, event: QMouseEvent) -> None:
         """A button went down."""
         at = event.position().toPoint()
-        viewer = self._viewer
-        self.bubble.hide()
+        surface = self._surface
+        surface.bubble.hide()
         if self._now is not None:
             return
         if event.button() == Qt.MouseButton.MiddleButton or (event.button() == _LEFT and self._space):
-            self._now = Pan(viewer, at)
+            self._now = Pan(surface, at)
             return
         if event.button() != _LEFT:
             return
-        hit = viewer.hit(at)
+        hit = surface.hit(at)
         adding = bool(event.modifiers() & (_SHIFT | _CONTROL))
         if hit.port is not None:
-            self._now = Wire(viewer, hit.port, at)
+            self._now = Wire(surface, hit.port, at)
         elif hit.node is not None:
             self._press_node(hit.node, at, adding=adding)
         elif hit.pipe is not None:
-            pipes = [pipe for pipe in self.chosen_pipes if pipe is not hit.pipe] if adding else []
-            if hit.pipe not in self.chosen_pipes or not adding:
+            pipes = [pipe for pipe in self._selection.pipes if pipe is not hit.pipe] if adding else []
+            if hit.pipe not in self._selection.pipes or not adding:
                 pipes.append(hit.pipe)
-            self.choose(self.selected_nodes() if adding else [], pipes)
+            self._selection.choose(self._selection.nodes() if adding else [], pipes)
         elif event.modifiers() & _ALT:
-            self._now = Cut(viewer, at)
+            self._now = Cut(surface, at)
         else:
-            self._now = Band(viewer, at, adding=adding)
+            self._now = Band(surface, at, adding=adding)
 
     def _press_node(self, node: WorkflowNodeItem, at: QPoint, *, adding: bool) -> None:
-        selected = self.selected_nodes()
+        selected = self._selection.nodes()
         if adding:
             kept = [other for other in selected if other is not node]
-            self.choose(kept if node in selected else [*kept, node], self.chosen_pipes)
+            self._selection.choose(kept if node in selected else [*kept, node], self._selection.pipes)
             if node in selected:
                 return
         elif node not in selected:
-            self.choose([node], [])
-        self._now = Move(self._viewer, at, node)
+            self._selection.choose([node], [])
+        self._now = Move(self._surface, at, node)
 
     def move(self, event: QMouseEvent) -> None:
         """The pointer has moved."""
@@ -169,10 +107,10 @@ class Gestures:
             self._hover(event.position().toPoint())
 
     def _hover(self, at: QPoint) -> None:
-        if self._viewer.is_overview:
+        if self._surface.is_overview:
             return
-        hit = self._viewer.hit(at)
-        scenery = self._viewer.scenery
+        hit = self._surface.hit(at)
+        scenery = self._surface.scenery
         if hit.port is not scenery.hovered or hit.node is not scenery.hovered_node:
             for node in (scenery.hovered_node, hit.node):
                 if node is not None:
@@ -191,8 +129,8 @@ class Gestures:
             shape = Qt.CursorShape.CrossCursor
         elif hit.pipe is not None:
             shape = Qt.CursorShape.PointingHandCursor
-        if self._viewer.viewport().cursor().shape() != shape:
-            self._viewer.viewport().setCursor(shape)
+        if self._surface.viewport().cursor().shape() != shape:
+            self._surface.viewport().setCursor(shape)
 
     def left(self) -> None:
         """The pointer is elsewhere."""
@@ -200,7 +138,7 @@ class Gestures:
             self._clear_hover()
 
     def _clear_hover(self) -> None:
-        scenery = self._viewer.scenery
+        scenery = self._surface.scenery
         if scenery.hovered_node is not None:
             scenery.hovered_node.update()
         scenery.hovered = scenery.hovered_node = None
@@ -220,32 +158,32 @@ class Gestures:
         if event.button() != _LEFT:
             return
         at = event.position().toPoint()
-        hit = self._viewer.hit(at)
+        hit = self._surface.hit(at)
         self.stop()
         if hit.pipe is not None and hit.pipe.spec is not None:
-            self._viewer.condition_edit_requested.emit(hit.pipe.spec.key)
+            self._surface.condition_edit_requested.emit(hit.pipe.spec.key)
         elif hit.node is not None and hit.node.spec is not None and hit.port is None:
-            self._viewer.open_node_requested.emit(hit.node.spec.id)
+            self._surface.open_node_requested.emit(hit.node.spec.id)
         elif hit.is_empty:
             self._search(at)
 
     def _search(self, at: QPoint) -> None:
-        viewer = self._viewer
-        viewer.search_requested.emit(viewer.mapToScene(at), viewer.viewport().mapToGlobal(at), None)
+        surface = self._surface
+        surface.search_requested.emit(surface.mapToScene(at), surface.viewport().mapToGlobal(at), None)
 
     def menu(self, event: QContextMenuEvent) -> None:
         """Ask for a menu about what is there (selecting it), or about the canvas."""
         self.stop()
-        hit = self._viewer.hit(event.pos())
+        hit = self._surface.hit(event.pos())
         about: object = None
         if hit.node is not None and hit.node.spec is not None:
             if not hit.node.isSelected():
-                self.choose([hit.node], [])
+                self._selection.choose([hit.node], [])
             about = hit.node.spec.id
         elif hit.pipe is not None and hit.pipe.spec is not None:
-            self.choose([], [hit.pipe])
+            self._selection.choose([], [hit.pipe])
             about = hit.pipe.spec.key
-        self._viewer.menu_requested.emit(about, self._viewer.mapToScene(event.pos()), event.globalPos())
+        self._surface.menu_requested.emit(about, self._surface.mapToScene(event.pos()), event.globalPos())
         event.accept()
 
     # --- keys
@@ -262,7 +200,7 @@ class Gestures:
             case Qt.Key.Key_Space:
                 if not event.isAutoRepeat():
                     self._space = True
-                    self._viewer.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
+                    self._surface.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
             case Qt.Key.Key_Return | Qt.Key.Key_Enter:
                 self._open_selection()
             case Qt.Key.Key_Left | Qt.Key.Key_Right | Qt.Key.Key_Up | Qt.Key.Key_Down as arrow:
@@ -278,24 +216,24 @@ class Gestures:
         if self._now is not None:
             self.stop()
         else:
-            self.choose([], [])
+            self._selection.choose([], [])
 
     def _delete_selection(self) -> None:
-        nodes, keys = self.selection()
+        nodes, keys = self._selection.keys()
         if nodes or keys:
-            self._viewer.delete_requested.emit(nodes, keys)
+            self._surface.delete_requested.emit(nodes, keys)
 
     def _open_selection(self) -> None:
-        nodes, keys = self.selection()
+        nodes, keys = self._selection.keys()
         if len(nodes) == 1 and not keys:
-            self._viewer.open_node_requested.emit(nodes[0])
+            self._surface.open_node_requested.emit(nodes[0])
         elif len(keys) == 1 and not nodes:
-            self._viewer.condition_edit_requested.emit(keys[0])
+            self._surface.condition_edit_requested.emit(keys[0])
 
     def _pointer(self) -> QPoint:
         """Where the pointer was last, or the middle where it is outside."""
-        at: QPoint = self._viewer._previous_pos  # noqa: SLF001  (NodeGraphQt's record of it)
-        inside: QRect = self._viewer.viewport().rect()
+        at: QPoint = self._surface._previous_pos  # noqa: SLF001  (NodeGraphQt's record of it)
+        inside: QRect = self._surface.viewport().rect()
         return at if inside.contains(at) else inside.center()
 
     def key_released(self, event: QKeyEvent) -> None:
@@ -307,22 +245,22 @@ class Gestures:
         """The keyboard is elsewhere."""
         self._space = False
         if not isinstance(self._now, Pan):
-            self._viewer.viewport().unsetCursor()
+            self._surface.viewport().unsetCursor()
 
     def nudge(self, dx: float, dy: float) -> None:
         """Ask for the selected nodes to be a little further in a direction (-1, 0 or 1 each)."""
         moved = {
             node.spec.id: (node.x() + dx * NUDGE, node.y() + dy * NUDGE)
-            for node in self.selected_nodes()
+            for node in self._selection.nodes()
             if node.spec is not None
         }
         if moved:
-            self._viewer.move_requested.emit(moved)
+            self._surface.move_requested.emit(moved)
 
     def walk(self, dx: float, dy: float) -> None:
         """Select the nearest node in a direction, and bring it into view."""
-        selected = self.selected_nodes()
-        nodes = list(self._viewer.nodes.values())
+        selected = self._selection.nodes()
+        nodes = list(self._surface.nodes.values())
         if not nodes:
             return
         if not selected:
@@ -338,9 +276,9 @@ class Gestures:
             best = min(nodes, key=away)
             if away(best) == float("inf"):
                 return
-        self.choose([best], [])
-        if not self._viewer.visible_rect().contains(best.scene_body()):
-            self._viewer.center_at(best.scene_body().center())
+        self._selection.choose([best], [])
+        if not self._surface.visible_rect().contains(best.scene_body()):
+            self._surface.center_at(best.scene_body().center())
 
     # --- things dropped from outside, words about what is here
 
@@ -358,14 +296,14 @@ class Gestures:
             event.ignore()
             return
         name = bytes(event.mimeData().data(TOOL_MIME).data()).decode()
-        at = self._viewer.mapToScene(event.position().toPoint())
+        at = self._surface.mapToScene(event.position().toPoint())
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        self._viewer.node_requested.emit(name, at.x(), at.y())
+        self._surface.node_requested.emit(name, at.x(), at.y())
 
     def tooltip(self, at: QPoint) -> str:
         """The whole of what is shortened or only drawn: names, types, values, conditions."""
-        hit = self._viewer.hit(at)
+        hit = self._surface.hit(at)
         if hit.port is not None and hit.node is not None:
             return _about_port(hit.port, hit.node)
         if hit.node is not None and hit.node.spec is not None:

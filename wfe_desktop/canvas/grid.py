@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from PySide6.QtCore import QRectF
-
-if TYPE_CHECKING:
-    from wfe_desktop.canvas.items import WorkflowNodeItem
 
 _CELL = 400.0
 
 
-class NodeGrid:
+class Placed(Protocol):
+    """What takes room on a scene."""
+
+    def scene_body(self) -> QRectF:
+        """The room it takes."""
+
+
+NodeT = TypeVar("NodeT", bound=Placed)
+
+
+class NodeGrid(Generic[NodeT]):
     """Nodes by the squares their bodies touch."""
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[int, int], dict[WorkflowNodeItem, None]] = {}
-        self._where: dict[WorkflowNodeItem, tuple[int, int, int, int]] = {}
+        self._cells: dict[tuple[int, int], dict[NodeT, None]] = {}
+        self._where: dict[NodeT, tuple[int, int, int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._where)
@@ -32,7 +39,7 @@ class NodeGrid:
             int(area.bottom() // _CELL),
         )
 
-    def place(self, node: WorkflowNodeItem) -> None:
+    def place(self, node: NodeT) -> None:
         """A node is new, has moved or has another size."""
         span = self._span(node.scene_body())
         if self._where.get(node) == span:
@@ -44,7 +51,7 @@ class NodeGrid:
             for y in range(top, bottom + 1):
                 self._cells.setdefault((x, y), {})[node] = None
 
-    def remove(self, node: WorkflowNodeItem) -> None:
+    def remove(self, node: NodeT) -> None:
         """A node is gone."""
         span = self._where.pop(node, None)
         if span is None:
@@ -57,13 +64,13 @@ class NodeGrid:
                 if not cell:
                     del self._cells[x, y]
 
-    def touching(self, area: QRectF) -> Iterator[WorkflowNodeItem]:
+    def touching(self, area: QRectF) -> Iterator[NodeT]:
         """The nodes whose bodies touch a rectangle."""
         left, top, right, bottom = self._span(area)
         if (right - left + 1) * (bottom - top + 1) > len(self._where):
             yield from (node for node in self._where if node.scene_body().intersects(area))
             return
-        seen: set[WorkflowNodeItem] = set()
+        seen: set[NodeT] = set()
         for x in range(left, right + 1):
             for y in range(top, bottom + 1):
                 for node in self._cells.get((x, y), ()):

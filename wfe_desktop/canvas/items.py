@@ -60,6 +60,13 @@ class Router(Protocol):
         """The height of a lane around what stands in the way of ``path``; None where nothing does."""
 
 
+class NodePainter(Protocol):
+    """Who paints nodes."""
+
+    def __call__(self, painter: QPainter, item: WorkflowNodeItem, scale: float, /) -> None:
+        """Paint a node as it would be seen at ``scale``."""
+
+
 class Pictures:
     """Nodes as they were painted last, so that panning only copies; the longest unused go first."""
 
@@ -104,6 +111,7 @@ class Scenery:
     """What all items of one canvas look at while they paint."""
 
     style: Style
+    paint_node: NodePainter
     drag: WireDrag | None = None
     hovered: PortItem | None = None
     hovered_node: WorkflowNodeItem | None = None
@@ -112,7 +120,7 @@ class Scenery:
     vectors: bool = False
     """Paint icons as vectors, not pixels: for export."""
     router: Router | None = None
-    grid: NodeGrid = field(default_factory=NodeGrid)
+    grid: NodeGrid[WorkflowNodeItem] = field(default_factory=NodeGrid)
     pictures: Pictures = field(default_factory=Pictures)
 
 
@@ -342,13 +350,13 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
-        from wfe_desktop.canvas.nodepaint import paint_node
-
+        scenery = self.scenery
+        if scenery is None:
+            return
         transform = painter.worldTransform()
         scale = option.levelOfDetailFromTransform(transform)
-        scenery = self.scenery
-        if widget is None or scenery is None or scenery.drag is not None or self._bounds.isEmpty():
-            paint_node(painter, self, scale)
+        if widget is None or scenery.drag is not None or self._bounds.isEmpty():
+            scenery.paint_node(painter, self, scale)
             return
         ratio = widget.devicePixelRatioF()
         picture = scenery.pictures.find(self, scale * ratio)
@@ -365,7 +373,7 @@ class WorkflowNodeItem(AbstractNodeItem):  # type: ignore[misc]
             own = QPainter(picture)
             own.setRenderHints(painter.renderHints())
             own.setWorldTransform(QTransform.fromScale(scale, scale).translate(-bounds.x(), -bounds.y()))
-            paint_node(own, self, scale)
+            scenery.paint_node(own, self, scale)
             own.end()
             scenery.pictures.hold(self, scale * ratio, picture)
         corner = transform.map(self._bounds.topLeft())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from wfe_desktop.canvas.nodepaint import block_color
-
-if TYPE_CHECKING:
-    from wfe_desktop.canvas.viewer import WorkflowViewer
+from wfe_desktop.canvas.surface import Surface
 
 _SIZE = QSize(156, 102)
 _PADDING = 9.0
@@ -22,9 +18,9 @@ _LEAST_BLOCK = 2.0
 class Minimap(QWidget):
     """Paints blocks in the nodes' colours; repaints them a few times a second at most."""
 
-    def __init__(self, viewer: WorkflowViewer, parent: QWidget) -> None:
+    def __init__(self, surface: Surface, parent: QWidget) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self._surface = surface
         self._blocks: QPixmap | None = None
         self._area = QRectF()
         self.setFixedSize(_SIZE)
@@ -34,7 +30,7 @@ class Minimap(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REFRESH_MS)
         self._timer.timeout.connect(self._forget)
-        viewer.view_changed.connect(self.update)
+        surface.view_changed.connect(self.update)
 
     def refresh(self) -> None:
         """Nodes have changed: paint them anew, soon."""
@@ -71,8 +67,8 @@ class Minimap(QWidget):
         )
 
     def _paint_blocks(self) -> QPixmap:
-        nodes = list(self._viewer.nodes.values())
-        self._area = self._viewer._combined_rect(nodes).adjusted(-40, -40, 40, 40)  # noqa: SLF001
+        nodes = list(self._surface.nodes.values())
+        self._area = self._surface._combined_rect(nodes).adjusted(-40, -40, 40, 40)  # noqa: SLF001
         ratio = self.devicePixelRatioF()
         picture = QPixmap(self.size() * ratio)
         picture.setDevicePixelRatio(ratio)
@@ -84,7 +80,7 @@ class Minimap(QWidget):
         for node in nodes:
             block = self._to_map(node.scene_body())
             block.setSize(block.size().expandedTo(QSize(2, 2).toSizeF()))
-            painter.setBrush(block_color(node, self._viewer.scenery.style, selection=False))
+            painter.setBrush(block_color(node, self._surface.scenery.style, selection=False))
             if rounded:
                 painter.drawRoundedRect(block, 2.0, 2.0)
             else:
@@ -93,7 +89,7 @@ class Minimap(QWidget):
         return picture
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        style = self._viewer.scenery.style
+        style = self._surface.scenery.style
         if self._blocks is None:
             self._blocks = self._paint_blocks()
         painter = QPainter(self)
@@ -103,7 +99,7 @@ class Minimap(QWidget):
         painter.setBrush(style.panel)
         painter.drawRoundedRect(frame, 6, 6)
         painter.drawPixmap(0, 0, self._blocks)
-        seen = self._to_map(self._viewer.visible_rect()).intersected(frame.adjusted(3, 3, -3, -3))
+        seen = self._to_map(self._surface.visible_rect()).intersected(frame.adjusted(3, 3, -3, -3))
         painter.setPen(QPen(style.accent, 1.2))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(seen, 3, 3)
@@ -118,5 +114,5 @@ class Minimap(QWidget):
 
     def _go(self, event: QMouseEvent) -> None:
         at = event.position() - self._corner()
-        self._viewer.center_at(self._area.topLeft() + at / self._scale())
+        self._surface.center_at(self._area.topLeft() + at / self._scale())
         event.accept()

@@ -6,7 +6,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 
 from engine.model.problem import Severity
-from engine.model.status import StepStatus
+from engine.model.status import RunStatus, StepStatus
 from wfe_desktop.canvas.items import Scenery, WorkflowNodeItem, WorkflowPort
 from wfe_desktop.canvas.spec import ERROR_OUT, FLOW_IN, FLOW_OUT
 from wfe_desktop.canvas.style import OVERVIEW_SCALE, PLAIN_SCALE, Style, format_duration, mixed
@@ -25,6 +25,8 @@ _PENTAGON = QPolygonF(
     ]
 )
 _PENTAGON_DOWN = QPolygonF([QPointF(-point.y(), point.x()) for point in _PENTAGON.toList()])
+_BREAKPOINT = QPointF(2.5, 2.5)
+"""On the rounded corner, where neither the flow port nor the mark of a problem is."""
 _ENTRY = QPolygonF([QPointF(-24, 13.5), QPointF(-12.5, 20), QPointF(-24, 26.5)])
 
 
@@ -38,10 +40,11 @@ def paint_node(painter: QPainter, item: WorkflowNodeItem, scale: float) -> None:
         _paint_block(painter, item, style)
         return
     status = item.run.status if item.run is not None else None
-    faded = status is StepStatus.SKIPPED
+    is_held = item.run is not None and item.run.is_held
+    faded = status is StepStatus.SKIPPED and not is_held
     if faded:
         painter.setOpacity(0.6)
-    _paint_body(painter, item, style, status, scale)
+    _paint_body(painter, item, style, status, scale, is_held=is_held)
     _paint_header(painter, item, scenery, scale)
     if scale >= PLAIN_SCALE:
         _paint_rows(painter, item, style)
@@ -54,6 +57,10 @@ def paint_node(painter: QPainter, item: WorkflowNodeItem, scale: float) -> None:
         _paint_run(painter, item, scenery)
     if item.problem is not None:
         _paint_problem(painter, item, scenery)
+    if item.spec.is_breakpoint:
+        painter.setPen(style.breakpoint_pen)
+        painter.setBrush(style.error)
+        painter.drawEllipse(_BREAKPOINT, 5.5, 5.5)
     if faded:
         painter.setOpacity(1.0)
 
@@ -62,6 +69,8 @@ def block_color(item: WorkflowNodeItem, style: Style, *, selection: bool = True)
     """What a node is, seen from far: one colour. ``selection``: whether being selected counts before all."""
     if selection and item.isSelected():
         return style.accent
+    if item.run is not None and item.run.is_held:
+        return QColor(style.theme.status_color(RunStatus.PAUSED))
     if item.run is not None and item.run.status is not StepStatus.PENDING:
         return style.status(item.run.status)
     if item.problem is Severity.ERROR:
@@ -80,10 +89,18 @@ def _paint_block(painter: QPainter, item: WorkflowNodeItem, style: Style) -> Non
 
 
 def _paint_body(
-    painter: QPainter, item: WorkflowNodeItem, style: Style, status: StepStatus | None, scale: float
+    painter: QPainter,
+    item: WorkflowNodeItem,
+    style: Style,
+    status: StepStatus | None,
+    scale: float,
+    *,
+    is_held: bool,
 ) -> None:
     body, corner = item.body(), NODE.corner
-    if status is None or status is StepStatus.PENDING:
+    if is_held:
+        pen = style.pen(style.theme.status_color(RunStatus.PAUSED), 1.8)
+    elif status is None or status is StepStatus.PENDING:
         pen = style.border_pen
     elif status in (StepStatus.SKIPPED, StepStatus.CANCELLED):
         pen = style.pen(style.theme.status_color(status), 1.4, dashed=True)
@@ -230,7 +247,7 @@ def _paint_flow_port(painter: QPainter, port: WorkflowPort, scenery: Scenery, *,
 def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> None:
     run, style, width = item.run, scenery.style, item.anatomy.width
     assert run is not None
-    name, color = style.sign(run.status)
+    name, color = style.sign(RunStatus.PAUSED if run.is_held else run.status)
     size = NODE.sign
     right = width - NODE.padding - 3.0
     has_time = run.duration_s is not None

@@ -6,21 +6,35 @@ fifty times faster. A node that changes colour is painted over in the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
-from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QTransform
 
 from wfe_desktop.canvas.items import Scenery, WorkflowNodeItem
 from wfe_desktop.canvas.nodepaint import block_color
 from wfe_desktop.canvas.pipes import WorkflowPipe
 
-if TYPE_CHECKING:
-    from wfe_desktop.canvas.viewer import WorkflowViewer
-
 _BORDER = 0.35
 """How much more than the view the picture shows, on each side, as a share of the view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What of the scene is seen, and how: the upper left corner, then the view's size in pixels, both at ``zoom``."""
+
+    origin: QPointF
+    size: QSize
+    zoom: float
+    pixel_ratio: float
+
+    @property
+    def area(self) -> QRectF:
+        """The part of the scene that is seen."""
+        return QRectF(
+            self.origin.x(), self.origin.y(), self.size.width() / self.zoom, self.size.height() / self.zoom
+        )
 
 
 class Overview:
@@ -54,19 +68,18 @@ class Overview:
         if self._picture is not None and item.spec is not None:
             self._touched[item.spec.id] = item
 
-    def paint(self, painter: QPainter, viewer: WorkflowViewer, exposed: QRect) -> None:
-        """Show the part that the view shows."""
-        ratio = viewer.viewport().devicePixelRatioF()
-        origin = viewer.mapToScene(QPoint(0, 0))
-        size = viewer.viewport().size()
-        seen = QRectF(origin.x(), origin.y(), size.width() / viewer.zoom, size.height() / viewer.zoom)
-        if self._picture is None or self._zoom != viewer.zoom or not self._area.contains(seen):
-            self._draw(viewer, seen, ratio)
+    def paint(
+        self, painter: QPainter, nodes: Collection[WorkflowNodeItem], sight: Sight, exposed: QRect
+    ) -> None:
+        """Show the part that is seen, of all ``nodes``; ``exposed`` is what of the view must be painted."""
+        seen, ratio = sight.area, sight.pixel_ratio
+        if self._picture is None or self._zoom != sight.zoom or not self._area.contains(seen):
+            self._draw(nodes, sight)
         picture = self._picture
         assert picture is not None
         if self._touched:
             self._touch_up(picture)
-        shift = (seen.topLeft() - self._area.topLeft()) * viewer.zoom
+        shift = (seen.topLeft() - self._area.topLeft()) * sight.zoom
         x, y = round(shift.x()), round(shift.y())
         source = QRectF(exposed.translated(x, y))
         source = QRectF(source.topLeft() * ratio, source.size() * ratio)
@@ -88,10 +101,11 @@ class Overview:
         painter.end()
         self._touched.clear()
 
-    def _draw(self, viewer: WorkflowViewer, seen: QRectF, ratio: float) -> None:
+    def _draw(self, nodes: Collection[WorkflowNodeItem], sight: Sight) -> None:
+        seen, ratio = sight.area, sight.pixel_ratio
         border = QPointF(seen.width() * _BORDER, seen.height() * _BORDER)
         self._area = QRectF(seen.topLeft() - border, seen.bottomRight() + border)
-        self._zoom = viewer.zoom
+        self._zoom = sight.zoom
         pixels = QSize(round(self._area.width() * self._zoom), round(self._area.height() * self._zoom))
         picture = QPixmap(pixels * ratio)
         picture.setDevicePixelRatio(ratio)
@@ -103,29 +117,26 @@ class Overview:
         pen = QPen(style.far_edge, 0)
         pen.setCosmetic(True)
         painter.setPen(pen)
-        painter.drawLines(self._edge_lines(viewer))
+        painter.drawLines(self._edge_lines(nodes))
         painter.setPen(Qt.PenStyle.NoPen)
-        for fill, bodies in self._node_blocks(viewer):
+        for fill, bodies in self._node_blocks(nodes):
             painter.setBrush(fill)
             painter.drawRects(bodies)
         painter.end()
 
-    def _node_blocks(self, viewer: WorkflowViewer) -> list[tuple[QColor, list[QRectF]]]:
+    def _node_blocks(self, nodes: Collection[WorkflowNodeItem]) -> list[tuple[QColor, list[QRectF]]]:
         if self._blocks is None:
             blocks: dict[int, tuple[QColor, list[QRectF]]] = {}
-            for item in viewer.nodes.values():
+            for item in nodes:
                 color = block_color(item, self._scenery.style)
                 blocks.setdefault(color.rgb(), (color, []))[1].append(item.scene_body())
             self._blocks = list(blocks.values())
         return self._blocks
 
-    def _edge_lines(self, viewer: WorkflowViewer) -> list[QLineF]:
+    def _edge_lines(self, nodes: Collection[WorkflowNodeItem]) -> list[QLineF]:
         if self._lines is None:
             self._lines = {
-                pipe: _line(pipe)
-                for item in viewer.nodes.values()
-                for port in item.outputs
-                for pipe in port.connected_pipes
+                pipe: _line(pipe) for item in nodes for port in item.outputs for pipe in port.connected_pipes
             }
         return list(self._lines.values())
 

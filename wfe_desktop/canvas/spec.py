@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from engine.model.graph import RESULT_PORT, EdgeDefinition, EdgeKind, GraphDefinition, NodeDefinition
 from engine.model.status import StepStatus
 from engine.model.tool import Catalog, PortType, Tool
+from wfe_desktop.document.breakpoints import breakpoints
 from wfe_desktop.document.names import node_title
 
 EdgeKey = tuple[str, str, str, str | None, str | None]
@@ -50,6 +51,7 @@ class NodeSpec:
     flow_in: bool = False
     flow_out: bool = False
     error_out: bool = False
+    is_breakpoint: bool = False
     description: str = ""
 
     @property
@@ -87,12 +89,16 @@ class EdgeSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeRunView:
-    """Where a node stands in the run that is shown. ``progress`` is 0 to 1, or None where the tool does not say."""
+    """Where a node stands in the run that is shown. ``progress`` is 0 to 1, or None where the tool does not say.
+
+    ``is_held``: it would start now, were the run not paused.
+    """
 
     status: StepStatus
     visit: int = 0
     duration_s: float | None = None
     progress: float | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +126,16 @@ def describe_graph(graph: GraphDefinition, catalog: Catalog) -> GraphSpec:
         else:
             wired_out[edge.from_node].add((edge.from_port or RESULT_PORT) if edge.is_wire else FLOW_OUT)
     nodes = {}
+    stops = set(breakpoints(graph))
     for node in graph.nodes:
         is_entry = node.id == graph.entry_point if graph.entry_point else node.id not in ends
         nodes[node.id] = describe_node(
-            node, catalog.get(node.function_name), wired_in[node.id], wired_out[node.id], is_entry=is_entry
+            node,
+            catalog.get(node.function_name),
+            wired_in[node.id],
+            wired_out[node.id],
+            is_entry=is_entry,
+            is_breakpoint=node.id in stops,
         )
     return GraphSpec(nodes, {edge.key: _describe_edge(edge, nodes) for edge in edges})
 
@@ -145,6 +157,7 @@ def describe_node(
     wired_out: set[str],
     *,
     is_entry: bool = False,
+    is_breakpoint: bool = False,
 ) -> NodeSpec:
     """One node as values to show; ``tool`` is None where nothing of that name is registered."""
     known = {port.name: port for port in tool.inputs} if tool is not None else {}
@@ -184,6 +197,7 @@ def describe_node(
         flow_in=FLOW_IN in wired_in,
         flow_out=FLOW_OUT in wired_out,
         error_out=ERROR_OUT in wired_out,
+        is_breakpoint=is_breakpoint,
         description=node.description or (tool.description if tool is not None else ""),
     )
 

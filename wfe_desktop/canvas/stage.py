@@ -14,6 +14,7 @@ from engine.model.problem import Severity
 from engine.model.tool import Catalog, PortType
 from wfe_desktop.canvas.items import Scenery, WorkflowNode, WorkflowNodeItem, measure
 from wfe_desktop.canvas.nodegraphqt import NodeGraph
+from wfe_desktop.canvas.nodepaint import paint_node
 from wfe_desktop.canvas.pipes import WorkflowPipe
 from wfe_desktop.canvas.spec import (
     ERROR_OUT,
@@ -59,7 +60,7 @@ class Stage:
 
     def __init__(self, theme: Theme, parent: QObject) -> None:
         undo = QUndoStack(parent)
-        self.scenery = Scenery(Style(theme))
+        self.scenery = Scenery(Style(theme), paint_node)
         self.viewer = WorkflowViewer(self.scenery, undo)
         self.graph = _Graph(parent=parent, viewer=self.viewer, undo_stack=undo)
         self.graph.set_acyclic(False)  # back edges are loops here; the document knows which are allowed
@@ -131,7 +132,7 @@ class Stage:
             for node_id, spec in wanted.nodes.items()
             if node_id not in before.nodes or before.nodes[node_id].port_names != spec.port_names
         }
-        selected = set(self.viewer.gestures.selection()[0])
+        selected = set(self.viewer.selection.keys()[0])
         gone = {node_id for node_id in before.nodes if node_id not in wanted.nodes or node_id in fresh}
         for key, edge in before.edges.items():
             if key not in wanted.edges or key[0] in gone or key[1] in gone:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPen
 
-from engine.model.status import StepStatus
+from engine.model.status import RunStatus, StepStatus
 from engine.model.tool import PortType
 from wfe_desktop.theme import NODE, STATUS_ICONS, Theme, code_font, ui_font
 
@@ -86,6 +86,7 @@ class Style:
         self._ports = {kind: QColor(theme.port_color(kind)) for kind in PortType}
         self.border_pen = QPen(QColor(theme.border), 1.2)
         self.accent_pen = QPen(self.accent, 2.0)
+        self.breakpoint_pen = QPen(self.canvas, 1.6)
         self.flow_port_pen = QPen(self.flow, 1.6, j=Qt.PenJoinStyle.MiterJoin)
         self.error_port_pen = QPen(QColor(theme.status["failed"]), 1.6, j=Qt.PenJoinStyle.MiterJoin)
         self.panel_brush = QBrush(self.panel)
@@ -120,7 +121,7 @@ class Style:
         color = self.theme.category_color(category)
         return mixed(color, self.theme.node_header, 0.24), color
 
-    def sign(self, status: StepStatus) -> tuple[str, str]:
+    def sign(self, status: StepStatus | RunStatus) -> tuple[str, str]:
         """The icon and the colour of a status' sign."""
         return STATUS_ICONS[status.value], self.theme.status_color(status)
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainterPath
 
 from wfe_desktop.canvas.grid import NodeGrid
+from wfe_desktop.canvas.items import WorkflowNodeItem
 from wfe_desktop.canvas.pipes import WorkflowPipe
 
 _ROUTED_NODES = 400
@@ -15,7 +16,7 @@ _ROUTED_NODES = 400
 class Ways:
     """Looks for free lanes among the nodes of a grid. ``enabled``: off while many nodes come or move."""
 
-    def __init__(self, grid: NodeGrid) -> None:
+    def __init__(self, grid: NodeGrid[WorkflowNodeItem]) -> None:
         self._grid = grid
         self.enabled = True
 

@@ -37,7 +37,10 @@ MOST_SPANS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """Where a node stands. ``started_us`` is microseconds since 1970; ``duration_s`` of the latest finished step."""
+    """Where a node stands. ``started_us`` is microseconds since 1970; ``duration_s`` of the latest finished step.
+
+    ``is_held``: it would start now, were the run not paused.
+    """
 
     status: StepStatus
     visit: int = 0
@@ -45,6 +48,7 @@ class StepView:
     started_us: int | None = None
     duration_s: float | None = None
     error: str | None = None
+    is_held: bool = False
 
 
 @dataclass(slots=True)
@@ -107,9 +111,22 @@ class RunView:
             )
             for node_id, step in snapshot.steps.items()
         }
+        self.hold(snapshot.held)
         keys = [edge.key for edge in self.graph.edges]
         self.edges = {keys[i]: "skipped" for i in snapshot.edges_skipped if i < len(keys)}
         self.edges.update({keys[i]: "taken" for i in snapshot.edges_taken if i < len(keys)})
+
+    def hold(self, node_ids: Iterable[str]) -> Changes:
+        """The paused run holds these nodes and no others. Events name only the breakpoint it came to."""
+        changes, held = Changes(), set(node_ids)
+        for node_id, view in list(self.nodes.items()):
+            if view.is_held and node_id not in held:
+                self._set(changes, node_id, replace(view, is_held=False))
+        for node_id in held:
+            view = self.nodes.get(node_id, StepView(StepStatus.PENDING))
+            if not view.is_held:
+                self._set(changes, node_id, replace(view, is_held=True))
+        return changes
 
     def load_spans(self, entries: Iterable[JournalEntry]) -> None:
         """Build the timeline from the run's own events."""
@@ -176,11 +193,13 @@ class RunView:
                 self._stand(changes, RunStatus.RUNNING)
             case RunContinued() | RunResumed():
                 self._stand(changes, RunStatus.RUNNING)
+                changes.nodes.update(self.hold(()).nodes)
             case RunRetried():
                 self.error = self.ended_us = None
                 self._stand(changes, RunStatus.RUNNING)
-            case RunPaused():
+            case RunPaused(node=node):
                 self._stand(changes, RunStatus.PAUSED)
+                changes.nodes.update(self.hold([node] if node is not None else []).nodes)
             case RunWaiting():
                 self._stand(changes, RunStatus.WAITING)
             case RunCompleted(at=at):
@@ -215,6 +234,7 @@ class RunView:
     def _end(self, changes: Changes, status: RunStatus, at: int) -> None:
         self.ended_us = at
         self._stand(changes, status)
+        changes.nodes.update(self.hold(()).nodes)
 
     def _fold_span(self, entry: JournalEntry) -> None:
         match entry.event:

@@ -283,8 +283,8 @@ class RunsModel(QAbstractTableModel):
                 return str(row.steps)
 
     def _took(self, row: RunRow) -> str:
-        if row.status is RunStatus.WAITING:
-            return "waiting"
+        if row.status in (RunStatus.WAITING, RunStatus.PAUSED):
+            return row.status.value
         if row.started_us is None:
             return "–"
         until = row.ended_us if row.ended_us is not None else self._now_us()

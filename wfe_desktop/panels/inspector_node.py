@@ -104,13 +104,15 @@ class NodePage(QWidget):
         step = self._run.steps.get(node.id) if self._run is not None else None
         visit = f" · visit {step.visit}" if step is not None and step.visit > 1 else ""
         self.header.show_subtitle(f"{node.function_name}{visit}")
+        status = step.status.value if step is not None else ""
+        if self._run is not None and node.id in self._run.held:
+            status = "paused"
         for label in (self.status_sign, self.status):
-            label.setVisible(step is not None)
-        if step is not None:
-            theme = current_theme()
-            self.status.setText(step.status.value.capitalize())
-            ink = theme.status_text_color(step.status)
-            self.status_sign.setPixmap(icon_pixmap(STATUS_ICONS[step.status.value], ink, 3 * SPACE))
+            label.setVisible(bool(status))
+        if status:
+            self.status.setText("Paused here" if status == "paused" else status.capitalize())
+            ink = current_theme().status_text_color(status)
+            self.status_sign.setPixmap(icon_pixmap(STATUS_ICONS[status], ink, 3 * SPACE))
             self.status.setStyleSheet(f"color: {ink}; font-weight: 600;")
         self.result.show_step(self._run, step, node.id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QVBoxLayout, QWidget
 
 from engine.model.graph import NodeDefinition, RetryPolicy
@@ -127,7 +128,8 @@ class PoliciesForm(QWidget):
         grid.setHorizontalSpacing(3 * SPACE)
         grid.setVerticalSpacing(3 * SPACE)
         for index, (label, spec, tip) in enumerate(_RETRY):
-            grid.addWidget(self._make_row(label, spec, tip), index // 2, index % 2)
+            row = self._make_row(label, spec, tip)
+            grid.addWidget(row, index // 2, index % 2, Qt.AlignmentFlag.AlignTop)
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
         inside.addLayout(grid)
@@ -317,6 +319,6 @@ def _describe_delays(policy: RetryPolicy) -> str:
     if not count:
         return "Tried once, so a failure counts at once."
     delays = [min(policy.max_delay_s, policy.delay_s * policy.backoff**n) for n in range(min(count, 5))]
-    shown = ", ".join(describe_duration(delay) for delay in delays)
+    shown = ", ".join(f"{d:.3g} s" if d < 60 else describe_duration(d) for d in delays)
     varied = f", each ±{policy.jitter:.0%}" if policy.jitter else ""
     return f"Waits {shown}{', …' if count > len(delays) else ''}{varied}."

@@ -16,8 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.model.status import RunStatus
 from wfe_desktop import theme
-from wfe_desktop.models.runs import RUN_ROLE, STATUS_ROLE, Column, RunsModel
+from wfe_desktop.models.runs import RUN_ROLE, STATUS_ROLE, Column, RunRow, RunsModel
 from wfe_desktop.panels.empty import EmptyState, Switcher
 from wfe_desktop.panels.rows import Index, RowDelegate, draw_background, draw_text
 from wfe_desktop.panels.timeline import Timeline
@@ -50,10 +51,14 @@ class _RunDelegate(RowDelegate):
 
 
 class RunsPanel(QWidget):
-    """``run_chosen(run_id)`` when the user picks a run; ``stop_requested(run_id)`` from its menu."""
+    """``run_chosen(run_id)`` when the user picks a run; ``stop_requested(run_id)`` from its menu.
+
+    ``steer_requested(what, run_id)``: from its menu too; ``what`` is pause, resume or retry.
+    """
 
     run_chosen = Signal(str)
     stop_requested = Signal(str)
+    steer_requested = Signal(str, str)
     node_chosen = Signal(str)
 
     def __init__(self, model: RunsModel) -> None:
@@ -150,6 +155,20 @@ class RunsPanel(QWidget):
         if self.view.hasFocus() and QApplication.mouseButtons() == Qt.MouseButton.NoButton:
             self._choose(index)
 
+    def _steering_action(self, run: RunRow, menu: QMenu) -> QAction:
+        """The one of three that goes with how the run stands."""
+        match run.status:
+            case RunStatus.PAUSED:
+                what, text = "resume", "Resume"
+            case RunStatus.FAILED:
+                what, text = "retry", "Go on from the failure"
+            case _:
+                what, text = "pause", "Pause"
+        action = QAction(text, menu)
+        action.setEnabled(what != "pause" or run.status is RunStatus.RUNNING)
+        action.triggered.connect(lambda: self.steer_requested.emit(what, run.run_id))
+        return action
+
     def _open_menu(self, at: QPoint) -> None:
         index = self.view.indexAt(at)
         if not index.isValid():
@@ -164,5 +183,8 @@ class RunsPanel(QWidget):
         stop = QAction("Stop", menu)
         stop.setEnabled(not run.status.is_final)
         stop.triggered.connect(lambda: self.stop_requested.emit(run.run_id))
-        menu.addActions([show, copy, stop])
+        menu.addActions([show, copy])
+        menu.addSeparator()
+        menu.addAction(self._steering_action(run, menu))
+        menu.addAction(stop)
         menu.popup(self.view.viewport().mapToGlobal(at))

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from wfe_desktop import theme
+from wfe_desktop.actions import plain_text
 from wfe_desktop.background import is_alive
 
 HEIGHT = 45
@@ -20,7 +21,6 @@ class ActionButton(QPushButton):
         self._action = action
         self._text = text
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setAccessibleName(action.toolTip())
         if is_accent:
             self.setProperty("accent", "true")
         self._sign = QLabel()
@@ -58,6 +58,10 @@ class ActionButton(QPushButton):
     def _follow(self) -> None:
         self.setEnabled(self._action.isEnabled())
         self.setToolTip(self._action.toolTip())
+        self.setAccessibleName(self._action.toolTip())
+        if self._text and self._words.text() != (text := plain_text(self._action.text())):
+            self._words.setText(text)
+            self.updateGeometry()
         self._dress()
 
     def _dress(self) -> None:

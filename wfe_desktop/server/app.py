@@ -13,11 +13,12 @@ from typing import Final
 from aiohttp import WSCloseCode, web
 
 from engine.execution.services import Services
-from wfe_desktop.server import graph_routes, run_routes, system_routes
+from wfe_desktop.server import docs_routes, graph_routes, run_routes, system_routes
 from wfe_desktop.server.connections import connection_factory
 from wfe_desktop.server.context import DatabaseThreads, ServerContext, in_new_thread
 from wfe_desktop.server.failures import to_http_error
 from wfe_desktop.server.hub import Hub
+from wfe_desktop.server.openapi import PREFIX
 from wfe_desktop.server.routing import Handler, Route
 from wfe_desktop.server.security import (
     ANSWER_HEADERS,
@@ -31,7 +32,7 @@ from wfe_desktop.server.security import (
 )
 from wfe_desktop.server.websocket import websocket
 
-PREFIXES: Final = ("", "/api/v1")
+PREFIXES: Final = ("", PREFIX)
 PORTS_TRIED: Final = 100
 SHUTDOWN_GRACE_S: Final = 2.0
 KEEPALIVE_S: Final = 30.0
@@ -45,8 +46,15 @@ CONTEXT: Final = web.AppKey("context", ServerContext)
 
 def routes() -> list[Route]:
     """Every documented route, without prefix."""
-    # ``/graph/{graph_id}`` last: state, logs and the like have a part more, create and run another method.
-    return [*system_routes.table.routes, *run_routes.table.routes, *graph_routes.table.routes]
+    tables = (
+        run_routes.table,  # before the graphs: /graph/{graph_id}/versions is like /graph/state/{run_id}
+        graph_routes.table,
+        run_routes.history,
+        system_routes.tools,
+        system_routes.table,
+        docs_routes.table,
+    )
+    return [route for table in tables for route in table.routes]
 
 
 def create_app(services: Services) -> web.Application:
@@ -56,15 +64,24 @@ def create_app(services: Services) -> web.Application:
     """
     app = web.Application(middlewares=[_answer_errors, _check_request])
     app.on_response_prepare.append(_add_headers)
-    context = ServerContext(services, DatabaseThreads(), Hub(services.engine), asyncio.Event())
+    context = ServerContext(
+        services,
+        DatabaseThreads(),
+        Hub(services.engine),
+        asyncio.Event(),
+        tuple(routes()),
+        needs_token=token_of(services.config) is not None,
+    )
     app[CONTEXT] = context
     for prefix in PREFIXES:
-        for route in routes():
+        for route in context.routes:
             add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
             handler = partial(_page_or_json, route.handler) if route.path == "/" else route.handler
             add(prefix + route.path, partial(handler, context))
         for path in ("/ws", "/ws/monitor"):
             app.router.add_route("GET", prefix + path, partial(websocket, context))
+        app.router.add_get(f"{prefix}/docs", partial(docs_routes.docs_page, context))
+        app.router.add_get(f"{prefix}/docs/{{name}}", partial(docs_routes.docs_file, context))
     app.on_startup.append(_open)
     app.on_shutdown.append(_close_connections)
     app.on_cleanup.append(_close)
@@ -78,12 +95,18 @@ async def _page_or_json(json: Handler, context: ServerContext, request: web.Requ
 @web.middleware
 async def _answer_errors(request: web.Request, handler: Next) -> web.StreamResponse:
     """Every error in the one form; nobody is told more about a fault of ours than its number."""
+    counters = request.app[CONTEXT].counters
+    counters.in_progress += 1
     try:
-        return await handler(request)
+        response = await handler(request)
     except ConnectionError:
         raise  # the client is gone; aiohttp ends the connection quietly
     except Exception as error:  # noqa: BLE001 - to_http_error logs what nobody expected
-        return to_http_error(error).to_response()
+        response = to_http_error(error).to_response()
+    finally:
+        counters.in_progress -= 1
+    counters.by_status[response.status] += 1
+    return response
 
 
 @web.middleware

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from engine.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from engine.execution.services import Services
     from wfe_desktop.server.hub import Hub
+    from wfe_desktop.server.routing import Route
     from wfe_desktop.server.websocket import Connection
 
 SERVICE_NAME: Final = "agent-workflow-engine"
@@ -66,6 +68,14 @@ async def in_new_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.
 
 
 @dataclass(slots=True)
+class Counters:
+    """What the server counts. For the loop's thread."""
+
+    in_progress: int = 0
+    by_status: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class ServerContext:
     """One server's parts, for its handlers."""
 
@@ -73,6 +83,9 @@ class ServerContext:
     database: DatabaseThreads
     hub: Hub
     closing: asyncio.Event
+    routes: tuple[Route, ...] = ()
+    needs_token: bool = False
+    counters: Counters = field(default_factory=Counters)
     connections: set[Connection] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
 

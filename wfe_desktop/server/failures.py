@@ -32,6 +32,7 @@ ERROR_NAMES: dict[int, str] = {
     405: "MethodNotAllowed",
     408: "RequestTimeout",
     409: "Conflict",
+    412: "PreconditionFailed",
     413: "PayloadTooLarge",
     415: "UnsupportedMediaType",
     421: "MisdirectedRequest",
@@ -130,6 +131,15 @@ def problems_of(error: pydantic.ValidationError) -> list[Problem]:
             :MAX_PROBLEMS
         ]
     ]
+
+
+def problems_in(model: type[pydantic.BaseModel], data: Any) -> list[Problem]:
+    """What keeps ``data`` from being of this model."""
+    try:
+        model.model_validate(data)
+    except pydantic.ValidationError as error:
+        return problems_of(error)
+    return []
 
 
 def _sentence(kind: str, message: str) -> str:

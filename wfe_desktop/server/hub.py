@@ -70,12 +70,16 @@ def event_message(entry: JournalEntry) -> dict[str, Any]:
 
 
 class Hub:
-    """Hands the journal's events to subscribers. Everything but the engine's callback is for the loop's thread."""
+    """Hands the journal's events to subscribers. Everything but the engine's callback is for the loop's thread.
+
+    ``dispatched`` is the last seq handed out, ``delivered`` how many events were.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.clients: set[Subscriber] = set()
         self.dispatched = 0
+        self.delivered = 0
         self._inbox: deque[JournalEntry] = deque()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,6 +127,7 @@ class Hub:
         if not frames:
             return
         self.dispatched = max(self.dispatched, frames[-1].seq)
+        self.delivered += len(frames)
         for client in tuple(self.clients):
             client.take(frames)
         if self._inbox:

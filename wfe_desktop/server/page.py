@@ -39,6 +39,7 @@ PAGE_POLICY: Final = (
 """The page's Content-Security-Policy: no script at all, and this one style sheet."""
 
 _ROUTES: Final = (
+    ("GET", "/docs", True, "every address, to read and to try"),
     ("GET", "/graphs", True, "the stored graphs"),
     ("GET", "/tools", True, "the registered tools with their parameters"),
     ("GET", "/health", True, "whether the engine takes work"),

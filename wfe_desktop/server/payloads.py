@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NotRequired, cast
+from typing import Annotated, Any, NotRequired, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
+from engine.flow.differences import EdgeChange, FieldChange, NodeChange
+from engine.flow.presenter import is_small
+from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Problem
-from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo
+from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo, StepRecord
+from engine.model.statistics import Durations, RunStatistics
 from engine.model.status import RunStatus, StepStatus
-from engine.model.tool import InputPort, OutputPort, PortType, Tool
 
 MAX_WAIT_S = 300
 MAX_PAGE = 1_000
@@ -23,7 +26,10 @@ MAX_SEQ = 2**63 - 1
 
 
 def _as_utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time is too far away") from None
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -38,21 +44,28 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Query(BaseModel):
+class QueryModel(BaseModel):
+    """The parameters of an address."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class AnswerBody(BaseModel):
+    """What clients are given: these fields and no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 # ------------------------------------------------------------------------------------------------------ requests
 
 
-class RunRequest(Request):
-    """Start a run of a stored graph."""
+class WrappedGraph(Request):
+    """A graph under a key of its own; the same as the bare graph."""
 
-    graph_id: Id
+    graph: GraphDefinition
+
+
+class _RunRequest(Request):
     initial_state: dict[str, Any] = Field(default_factory=dict)
     wait_s: float | None = Field(
         default=None,
@@ -62,18 +75,72 @@ class RunRequest(Request):
     )
 
 
+class RunRequest(_RunRequest):
+    """Start a run of a stored graph's newest version."""
+
+    graph_id: Id
+
+
+class RunInlineRequest(_RunRequest):
+    """Store this graph as a new one and start a run of it."""
+
+    graph: GraphDefinition
+
+
+class CancelRequest(Request):
+    """Cancel these runs."""
+
+    run_ids: list[Id] = Field(min_length=1, max_length=MAX_PAGE)
+
+
+class CancelGraphRequest(Request):
+    """Cancel every run of this graph that has not ended."""
+
+    graph_id: Id
+
+
+class BreakpointsRequest(Request):
+    """The nodes before which the run pauses, in place of those set before."""
+
+    nodes: list[Id] = Field(max_length=10_000)
+
+
 class HistoryRequest(Request):
     """Which runs; every filter left out lets all pass. Times without an offset are UTC."""
 
     graph_id: Id | None = None
     status: Status | None = None
     start_date: Utc | None = Field(default=None, description="Accepted at or after this time.")
-    end_date: Utc | None = Field(default=None, description="Accepted at or before this time.")
+    end_date: Utc | None = Field(default=None, description="Accepted before this time.")
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     offset: int = Field(default=0, ge=0, le=MAX_SEQ)
 
 
-class LogsQuery(_Query):
+class PageQuery(QueryModel):
+    """Which part of a list."""
+
+    limit: int = Field(default=MAX_PAGE, ge=1, le=MAX_PAGE)
+    offset: int = Field(default=0, ge=0, le=MAX_SEQ)
+
+
+class StatisticsQuery(QueryModel):
+    """Of which runs; every filter left out lets all pass. ``limit`` and ``offset`` page ``by_graph``."""
+
+    graph_id: Id | None = None
+    start_date: Utc | None = Field(default=None, description="Accepted at or after this time.")
+    end_date: Utc | None = Field(default=None, description="Accepted before this time.")
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
+    offset: int = Field(default=0, ge=0, le=MAX_SEQ)
+
+
+class StepsQuery(PageQuery):
+    """Which steps of a run."""
+
+    node_id: Id | None = None
+    status: StepStatus | None = None
+
+
+class LogsQuery(QueryModel):
     """Which events of a run."""
 
     since: int = Field(default=0, ge=0, le=MAX_SEQ, description="Only events after this seq.")
@@ -88,7 +155,23 @@ class LogsQuery(_Query):
         return [name.strip() for name in self.types.split(",") if name.strip()] if self.types else None
 
 
-class GraphQuery(_Query):
+class EventsQuery(LogsQuery):
+    """Which events of the journal."""
+
+    run_id: Id | None = None
+    graph_id: Id | None = None
+
+
+class DiffQuery(QueryModel):
+    """Which two versions."""
+
+    from_version: int | None = Field(
+        default=None, ge=1, le=MAX_SEQ, description="Left out: the one before to_version."
+    )
+    to_version: int | None = Field(default=None, ge=1, le=MAX_SEQ, description="Left out: the newest.")
+
+
+class GraphQuery(QueryModel):
     """Which version of a graph; left out: the latest."""
 
     version: int | None = Field(default=None, ge=1, le=MAX_SEQ)
@@ -97,6 +180,7 @@ class GraphQuery(_Query):
 # ------------------------------------------------------------------------------------------------------- answers
 
 
+@with_config(ConfigDict(extra="forbid"))
 class ProblemOut(TypedDict):
     """A fault of a graph or a request; places that do not apply are left out."""
 
@@ -113,26 +197,26 @@ def problems_out(problems: Iterable[Problem]) -> list[ProblemOut]:
     return [cast("ProblemOut", problem.to_dict()) for problem in problems]
 
 
-class GraphCreated(_Answer):
+class GraphCreated(AnswerBody):
     graph_id: str
     message: str
     validation_warnings: list[ProblemOut]
 
 
-class GraphUpdated(_Answer):
+class GraphUpdated(AnswerBody):
     graph_id: str
     version: int
     message: str
     validation_warnings: list[ProblemOut]
 
 
-class GraphValidated(_Answer):
+class GraphValidated(AnswerBody):
     is_valid: bool
     errors: list[ProblemOut]
     warnings: list[ProblemOut]
 
 
-class GraphLine(_Answer):
+class GraphLine(AnswerBody):
     """A line of the list of graphs."""
 
     id: str
@@ -156,18 +240,65 @@ class GraphLine(_Answer):
         )
 
 
-class RunStarted(_Answer):
+class VersionLine(AnswerBody):
+    """A version of a graph."""
+
+    version: int
+    created_at: datetime
+    name: str
+    node_count: int
+    edge_count: int
+
+
+class GraphVersions(AnswerBody):
+    """The versions of a graph, the newest first."""
+
+    graph_id: str
+    versions: list[VersionLine]
+    total_count: int
+    has_more: bool
+
+
+class NodesDiff(AnswerBody):
+    added: list[NodeDefinition]
+    removed: list[NodeDefinition]
+    changed: list[NodeChange]
+
+
+class EdgesDiff(AnswerBody):
+    added: list[EdgeDefinition]
+    removed: list[EdgeDefinition]
+    changed: list[EdgeChange]
+
+
+class GraphDiff(AnswerBody):
+    """``fields`` are those of the graph itself. An edge with other ends, kind or ports is another edge."""
+
+    graph_id: str
+    from_version: int
+    to_version: int
+    nodes: NodesDiff
+    edges: EdgesDiff
+    fields: dict[str, FieldChange]
+    layout_changed: bool
+
+
+@with_config(ConfigDict(extra="forbid"))
+class RunStarted(TypedDict):
+    """The run is stored. ``graph_id`` is there where the graph came with the request."""
+
     run_id: str
     message: str
     status: RunStatus
+    graph_id: NotRequired[str]
 
 
-class StateOut(_Answer):
+class StateOut(AnswerBody):
     data: dict[str, Any]
     execution_path: list[str]
 
 
-class StepOut(_Answer):
+class StepOut(AnswerBody):
     """Where a node stands; times are of its latest step."""
 
     status: StepStatus
@@ -176,6 +307,8 @@ class StepOut(_Answer):
     started_at: datetime | None
     duration_s: float | None
     error: str | None
+    items_done: int | None
+    items_total: int | None
 
     @classmethod
     def of(cls, step: StepInfo) -> StepOut:
@@ -186,10 +319,12 @@ class StepOut(_Answer):
             started_at=step.started_at,
             duration_s=step.duration_s,
             error=step.error,
+            items_done=step.items_done,
+            items_total=step.items_total,
         )
 
 
-class RunState(_Answer):
+class RunState(AnswerBody):
     """A run as it stood at one moment; ``seq`` is the last event it includes."""
 
     run_id: str
@@ -205,6 +340,8 @@ class RunState(_Answer):
     error_message: str | None
     steps: dict[str, StepOut]
     results: dict[str, Any]
+    edges_taken: list[int]
+    edges_skipped: list[int]
     seq: int
 
     @classmethod
@@ -225,11 +362,13 @@ class RunState(_Answer):
             error_message=run.error_message,
             steps={node_id: StepOut.of(step) for node_id, step in run.steps.items()},
             results=dict(run.results),
+            edges_taken=sorted(run.edges_taken),
+            edges_skipped=sorted(run.edges_skipped),
             seq=run.seq,
         )
 
 
-class EventOut(_Answer):
+class EventOut(AnswerBody):
     """An event, as in the logs."""
 
     seq: int
@@ -253,12 +392,93 @@ class EventOut(_Answer):
         )
 
 
-class RunCancel(_Answer):
+class RunCancel(AnswerBody):
     message: str
     cancelled: bool
 
 
-class RunLine(_Answer):
+class RunsCancel(AnswerBody):
+    """What became of each run: it is being cancelled, it had ended, or there is none of this id."""
+
+    message: str
+    cancelled: list[str]
+    ended: list[str]
+    not_found: list[str]
+
+
+class RunPause(AnswerBody):
+    message: str
+    paused: bool
+
+
+class RunResume(AnswerBody):
+    message: str
+    resumed: bool
+
+
+class RunStep(AnswerBody):
+    message: str
+    stepped: bool
+
+
+class RunRetry(AnswerBody):
+    message: str
+    retried: bool
+
+
+class RunBreakpoints(AnswerBody):
+    message: str
+    changed: bool
+    nodes: list[str]
+
+
+class StepLine(AnswerBody):
+    """One attempt of a step, or of an item of it (from 0). ``result_omitted``: the result is too large for a list."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    item: int | None
+    status: StepStatus
+    started_at: datetime | None
+    completed_at: datetime | None
+    due_at: datetime | None
+    duration_s: float | None
+    error: str | None
+    error_type: str | None
+    result: Any
+    result_omitted: bool
+
+    @classmethod
+    def of(cls, step: StepRecord) -> StepLine:
+        shown = is_small(step.result)
+        return cls.model_construct(
+            node_id=step.node_id,
+            visit=step.visit,
+            attempt=step.attempt,
+            item=step.item,
+            status=step.status,
+            started_at=step.started_at,
+            completed_at=step.completed_at,
+            due_at=step.due_at,
+            duration_s=step.duration_s,
+            error=step.error,
+            error_type=step.error_type,
+            result=step.result if shown else None,
+            result_omitted=not shown,
+        )
+
+
+class RunSteps(AnswerBody):
+    """The steps of a run, in the order in which they began."""
+
+    run_id: str
+    steps: list[StepLine]
+    total_count: int
+    has_more: bool
+
+
+class RunLine(AnswerBody):
     """A line of the history."""
 
     run_id: str
@@ -290,85 +510,48 @@ class RunLine(_Answer):
         )
 
 
-class History(_Answer):
+class History(AnswerBody):
     executions: list[RunLine]
     total_count: int
     has_more: bool
 
 
-class InputOut(_Answer):
-    name: str
-    type: PortType
-    # "schema" is what the field is about; pydantic's method of that name is deprecated and unused.
-    json_schema: dict[str, Any] = Field(serialization_alias="schema")
-    required: bool
-    default: Any
-    description: str
+class GraphStatisticsOut(AnswerBody):
+    """The runs of one graph."""
+
+    graph_id: str
+    graph_name: str
+    total_count: int
+    by_status: dict[RunStatus, int]
+    durations: Durations
+
+
+class Statistics(AnswerBody):
+    """Durations are those of completed runs, in seconds. ``has_more``: there are more graphs than are shown."""
+
+    total_count: int
+    by_status: dict[RunStatus, int]
+    durations: Durations
+    by_graph: list[GraphStatisticsOut]
+    graph_count: int
+    has_more: bool
 
     @classmethod
-    def of(cls, port: InputPort) -> InputOut:
-        return cls.model_construct(
-            name=port.name,
-            type=port.type,
-            json_schema=dict(port.schema),
-            required=port.required,
-            default=port.default,
-            description=port.description,
+    def of(cls, found: RunStatistics, offset: int) -> Statistics:
+        return cls(
+            total_count=found.total_count,
+            by_status=dict(found.by_status),
+            durations=found.durations,
+            by_graph=[
+                GraphStatisticsOut(
+                    graph_id=graph.graph_id,
+                    graph_name=graph.graph_name,
+                    total_count=graph.total_count,
+                    by_status=dict(graph.by_status),
+                    durations=graph.durations,
+                )
+                for graph in found.by_graph
+            ],
+            graph_count=found.graph_count,
+            has_more=offset + len(found.by_graph) < found.graph_count,
         )
-
-
-class OutputOut(_Answer):
-    name: str
-    type: PortType
-    json_schema: dict[str, Any] = Field(serialization_alias="schema")
-    description: str
-
-    @classmethod
-    def of(cls, port: OutputPort) -> OutputOut:
-        return cls.model_construct(
-            name=port.name, type=port.type, json_schema=dict(port.schema), description=port.description
-        )
-
-
-class ToolOut(_Answer):
-    name: str
-    label: str
-    description: str
-    category: str
-    inputs: list[InputOut]
-    outputs: list[OutputOut]
-    takes_state: bool
-    takes_any: bool
-    is_async: bool
-
-    @classmethod
-    def of(cls, tool: Tool) -> ToolOut:
-        return cls.model_construct(
-            name=tool.name,
-            label=tool.label,
-            description=tool.description,
-            category=tool.category,
-            inputs=[InputOut.of(port) for port in tool.inputs],
-            outputs=[OutputOut.of(port) for port in tool.outputs],
-            takes_state=tool.takes_state,
-            takes_any=tool.takes_any,
-            is_async=tool.is_async,
-        )
-
-
-class Health(_Answer):
-    status: Literal["healthy"]
-    service: str
-    version: str
-    uptime_s: float
-    active_runs: int
-    running_steps: int
-    workers: int
-    last_seq: int
-
-
-class About(_Answer):
-    message: str
-    service: str
-    version: str
-    links: dict[str, str]

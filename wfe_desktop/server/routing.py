@@ -6,8 +6,9 @@ waits on the loop for the database, and knows nothing of the window.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 import pydantic
@@ -56,8 +57,26 @@ WithBody = Callable[[Call[Query], Made], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
+class Notes:
+    """What the documentation cannot tell from the types.
+
+    ``example`` is a body, ``query`` are parameters: pasted, they work. ``GRAPH_ID``, ``RUN_ID`` and ``NODE_ID`` in them
+    stand for what is there. ``headers`` are those a request may have, ``answer_headers`` those of a good answer.
+    """
+
+    example: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """One row of the table. ``answers``: by status, the type of the body; None for an empty one."""
+    """One row of the table. ``answers``: by status, the type of the body; None for an empty one.
+
+    ``errors`` are the statuses of its own errors, besides those any request may meet. ``name`` is its handler's, and
+    ``description`` what that says about itself.
+    """
 
     method: str
     path: str
@@ -67,13 +86,22 @@ class Route:
     body: Any = None
     query: type[pydantic.BaseModel] = NoQuery
     errors: tuple[int, ...] = ()
+    notes: Notes = Notes()
+    name: str = ""
+    description: str = ""
+    tag: str = ""
 
 
 class RouteTable:
-    """Collects routes where their handlers are written."""
+    """Collects routes where their handlers are written. ``tag`` is the heading they stand under."""
 
-    def __init__(self) -> None:
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
         self.routes: list[Route] = []
+
+    def _add(self, route: Route, handle: Callable[..., object]) -> None:
+        description = inspect.cleandoc(handle.__doc__ or "")
+        self.routes.append(replace(route, name=handle.__name__, description=description, tag=self.tag))
 
     def plain(
         self,
@@ -84,6 +112,7 @@ class RouteTable:
         answers: Mapping[int, Any],
         query: type[Query],
         errors: tuple[int, ...] = (),
+        notes: Notes = Notes(),
     ) -> Callable[[Plain[Query]], Plain[Query]]:
         """A route that takes no body."""
         writer = _Writer(answers)
@@ -94,7 +123,7 @@ class RouteTable:
                 await check_no_body(request)
                 return writer.write(await handle(Call(server, request, checked)))
 
-            self.routes.append(Route(method, path, summary, handler, answers, None, query, errors))
+            self._add(Route(method, path, summary, handler, answers, None, query, errors, notes), handle)
             return handle
 
         return add
@@ -108,13 +137,16 @@ class RouteTable:
         body: type[Body],
         answers: Mapping[int, Any],
         errors: tuple[int, ...] = (),
+        notes: Notes = Notes(),
     ) -> Callable[[WithBody[NoQuery, Body]], WithBody[NoQuery, Body]]:
         """A route that takes a JSON object of this model."""
 
         def make(data: Any) -> Body:
             return check_model(body, data)
 
-        return self.with_json(method, path, summary, make=make, body=body, answers=answers, errors=errors)
+        return self.with_json(
+            method, path, summary, make=make, body=body, answers=answers, errors=errors, notes=notes
+        )
 
     def with_json(
         self,
@@ -126,6 +158,7 @@ class RouteTable:
         body: Any,
         answers: Mapping[int, Any],
         errors: tuple[int, ...] = (),
+        notes: Notes = Notes(),
     ) -> Callable[[WithBody[NoQuery, Made]], WithBody[NoQuery, Made]]:
         """A route that takes JSON which ``make`` turns into what the handler is given; ``body`` documents it."""
         writer = _Writer(answers)
@@ -140,10 +173,25 @@ class RouteTable:
                     made = await server.database.run(lambda: make(parse_json(content)))
                 return writer.write(await handle(Call(server, request, checked), made))
 
-            self.routes.append(Route(method, path, summary, handler, answers, body, NoQuery, errors))
+            self._add(Route(method, path, summary, handler, answers, body, NoQuery, errors, notes), handle)
             return handle
 
         return add
+
+
+def page_headers(call: Call[Any], total: int, limit: int, offset: int) -> dict[str, str]:
+    """The headers of an answer that is a bare list: how many there are in all, and where the next page is."""
+    headers = {"X-Total-Count": str(total)}
+    if offset + limit < total:
+        following = call.request.rel_url.update_query(limit=limit, offset=offset + limit)
+        headers["Link"] = f'<{following}>; rel="next"'
+    return headers
+
+
+PAGE_HEADERS: Final = {
+    "X-Total-Count": "How many there are in all.",
+    "Link": "The next page, where there is one.",
+}
 
 
 class _Writer:

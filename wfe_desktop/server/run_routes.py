@@ -1,4 +1,4 @@
-"""Runs over HTTP: start, watch, cancel, look back."""
+"""Runs over HTTP: start, watch, pause and go on, cancel, look back."""
 
 from __future__ import annotations
 
@@ -6,24 +6,48 @@ import asyncio
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from engine.errors import ServiceUnavailable
-from engine.model.run import RunSnapshot
+from engine.errors import RunNotFound, ServiceUnavailable
+from engine.execution.engine import ExecutionEngine
+from engine.flow.presenter import present
+from engine.flow.validation import parse_graph
+from engine.model.problem import Problem, Severity
+from engine.model.run import EventRecord, RunSnapshot
 from engine.model.status import RunStatus
+from wfe_desktop.server.bodies import check_model
 from wfe_desktop.server.context import ServerContext
+from wfe_desktop.server.failures import problems_in, refusal
+from wfe_desktop.server.graph_routes import EXAMPLE
 from wfe_desktop.server.payloads import (
+    BreakpointsRequest,
+    CancelGraphRequest,
+    CancelRequest,
     EventOut,
+    EventsQuery,
     History,
     HistoryRequest,
     LogsQuery,
+    RunBreakpoints,
     RunCancel,
+    RunInlineRequest,
     RunLine,
+    RunPause,
     RunRequest,
+    RunResume,
+    RunRetry,
+    RunsCancel,
     RunStarted,
     RunState,
+    RunStep,
+    RunSteps,
+    Statistics,
+    StatisticsQuery,
+    StepLine,
+    StepsQuery,
 )
-from wfe_desktop.server.routing import Answer, Call, NoQuery, RouteTable
+from wfe_desktop.server.routing import Answer, Call, NoQuery, Notes, RouteTable
 
-table = RouteTable()
+table = RouteTable("Runs")
+history = RouteTable("History")
 T = TypeVar("T")
 
 
@@ -32,31 +56,62 @@ async def settled(future: Future[T]) -> T:
     return await asyncio.shield(asyncio.wrap_future(future))
 
 
-@table.with_body(
+def read_run(data: Any) -> RunRequest | RunInlineRequest:
+    """A request to run a stored graph, or one that comes along.
+
+    Raises:
+        ValidationError: with every fault found.
+    """
+    if not (isinstance(data, dict) and "graph" in data):
+        return check_model(RunRequest, data)
+    if "graph_id" in data:
+        raise refusal(
+            [Problem(Severity.ERROR, "two-graphs", "send graph_id or graph, not both", field="graph")]
+        )
+    graph, problems = parse_graph(data["graph"])
+    problems = [problem for problem in problems if problem.is_error]
+    if graph is None:
+        rest = {name: value for name, value in data.items() if name != "graph"}
+        raise refusal([*problems, *problems_in(RunRequest, {**rest, "graph_id": "-"})])
+    return check_model(RunInlineRequest, {**data, "graph": graph})
+
+
+@table.with_json(
     "POST",
     "/graph/run",
-    "Start a run; with wait_s, wait for its end",
-    body=RunRequest,
+    "Start a run",
+    make=read_run,
+    body=RunRequest | RunInlineRequest,
     answers={202: RunStarted, 200: RunState},
     errors=(404,),
+    notes=Notes(
+        example={"graph": EXAMPLE, "initial_state": {"value": 9}, "wait_s": 10},
+        answer_headers={"Location": "Where the run can be watched."},
+    ),
 )
-async def run_graph(call: Call[NoQuery], body: RunRequest) -> Answer:
+async def run_graph(call: Call[NoQuery], body: RunRequest | RunInlineRequest) -> Answer:
+    """Of a stored graph (`graph_id`), or of one that comes along (`graph`) and is stored as well.
+
+    202 says that the run is stored: it is not lost from then on. With `wait_s`, the answer is 200 with the state at the
+    run's end; when that time is over before, 202, and the run goes on.
+    """
     engine = call.server.services.engine
-    run_id = await settled(engine.submit_workflow(body.graph_id, body.initial_state))
+    if isinstance(body, RunRequest):
+        graph_id = body.graph_id
+    else:
+        graph_id = await call.server.database.run(call.server.services.graphs.create_graph, body.graph)
+    run_id = await settled(engine.submit_workflow(graph_id, body.initial_state))
+    headers = {"Location": f"/graph/state/{run_id}"}
     status = RunStatus.PENDING
     if body.wait_s is not None:
         run = await _finished(call.server, run_id, body.wait_s)
         if run.status.is_final:
-            return Answer(RunState.of(run))
+            return Answer(RunState.of(run), headers=headers)
         status = run.status
-    return Answer(
-        RunStarted(
-            run_id=run_id,
-            message="Workflow execution started successfully",
-            status=status,
-        ),
-        status=202,
-    )
+    started = RunStarted(run_id=run_id, message="Workflow execution started successfully", status=status)
+    if isinstance(body, RunInlineRequest):
+        started["graph_id"] = graph_id
+    return Answer(started, status=202, headers=headers)
 
 
 async def _finished(server: ServerContext, run_id: str, wait_s: float) -> RunSnapshot:
@@ -85,24 +140,27 @@ async def _finished(server: ServerContext, run_id: str, wait_s: float) -> RunSna
 @table.plain(
     "GET",
     "/graph/state/{run_id}",
-    "Where a run stands, and its data",
+    "Read where a run stands",
     query=NoQuery,
     answers={200: RunState},
     errors=(404,),
 )
 async def run_state(call: Call[NoQuery]) -> Answer:
+    """Its status, its data, and where each node stands, all at one moment: that of the event `seq`."""
     return Answer(RunState.of(await settled(call.server.services.engine.request_status(call.path("run_id")))))
 
 
 @table.plain(
     "GET",
     "/graph/logs/{run_id}",
-    "The events of a run, oldest first",
+    "Read the events of a run",
     query=LogsQuery,
     answers={200: list[EventOut]},
     errors=(404,),
+    notes=Notes(query={"limit": 100}),
 )
 async def run_logs(call: Call[LogsQuery]) -> Answer:
+    """Oldest first: the same events as on the WebSocket. For the next ones, send the last `seq` as `since`."""
     query = call.query
     events = await call.server.database.run(
         call.server.services.engine.get_execution_logs,
@@ -115,6 +173,41 @@ async def run_logs(call: Call[LogsQuery]) -> Answer:
 
 
 @table.plain(
+    "GET",
+    "/graph/steps/{run_id}",
+    "List the steps of a run",
+    query=StepsQuery,
+    answers={200: RunSteps},
+    errors=(404,),
+)
+async def run_steps(call: Call[StepsQuery]) -> Answer:
+    """Every visit of a node, attempt of it and item of a `for_each`, in the order in which they began.
+
+    Small results are included; the state of the run has every node's latest result in full.
+    """
+    run_id, query = call.path("run_id"), call.query
+
+    def read() -> RunSteps:
+        found = [
+            step
+            for step in call.server.services.engine.get_execution_steps(run_id)
+            if query.node_id in (None, step.node_id) and query.status in (None, step.status)
+        ]
+        shown = found[query.offset : query.offset + query.limit]
+        return RunSteps.model_construct(
+            run_id=run_id,
+            steps=[StepLine.of(step) for step in shown],
+            total_count=len(found),
+            has_more=query.offset + len(shown) < len(found),
+        )
+
+    return Answer(await call.server.database.run(read))
+
+
+# ---------------------------------------------------------------------------------------------------- commands
+
+
+@table.plain(
     "POST",
     "/graph/cancel/{run_id}",
     "Cancel a run",
@@ -123,15 +216,158 @@ async def run_logs(call: Call[LogsQuery]) -> Answer:
     errors=(404,),
 )
 async def cancel_run(call: Call[NoQuery]) -> Answer:
+    """Steps under way are asked to stop. `cancelled` is false where the run had ended."""
     cancelled = await settled(call.server.services.engine.request_cancel(call.path("run_id")))
     message = "Workflow execution is being cancelled" if cancelled else "The run has ended already"
     return Answer(RunCancel(message=message, cancelled=cancelled))
 
 
+def read_cancel(data: Any) -> CancelRequest | CancelGraphRequest:
+    """Which runs to cancel.
+
+    Raises:
+        ValidationError: with every fault found.
+    """
+    of_graph = isinstance(data, dict) and "graph_id" in data and "run_ids" not in data
+    return check_model(CancelGraphRequest, data) if of_graph else check_model(CancelRequest, data)
+
+
+@table.with_json(
+    "POST",
+    "/graph/cancel",
+    "Cancel many runs",
+    make=read_cancel,
+    body=CancelRequest | CancelGraphRequest,
+    answers={200: RunsCancel},
+    notes=Notes(example={"run_ids": ["RUN_ID"]}),
+)
+async def cancel_runs(call: Call[NoQuery], body: CancelRequest | CancelGraphRequest) -> Answer:
+    """These (`run_ids`), or all of a graph that have not ended (`graph_id`). One that is unknown stops nothing."""
+    engine = call.server.services.engine
+    if isinstance(body, CancelRequest):
+        run_ids = list(dict.fromkeys(body.run_ids))
+    else:
+        unfinished = await call.server.database.run(call.server.services.states.unfinished_runs)
+        run_ids = [run.run_id for run in unfinished if run.graph_id == body.graph_id]
+    outcomes = await asyncio.gather(
+        *(settled(engine.request_cancel(run_id)) for run_id in run_ids), return_exceptions=True
+    )
+    answer = RunsCancel(message="", cancelled=[], ended=[], not_found=[])
+    for run_id, outcome in zip(run_ids, outcomes, strict=True):
+        if isinstance(outcome, RunNotFound):
+            answer.not_found.append(run_id)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            (answer.cancelled if outcome else answer.ended).append(run_id)
+    count = len(answer.cancelled)
+    message = "1 run is being cancelled" if count == 1 else f"{count or 'No'} runs are being cancelled"
+    return Answer(answer.model_copy(update={"message": message}))
+
+
+@table.plain(
+    "POST", "/graph/pause/{run_id}", "Pause a run", query=NoQuery, answers={200: RunPause}, errors=(404,)
+)
+async def pause_run(call: Call[NoQuery]) -> Answer:
+    """Nothing new starts; running steps finish. `paused` is false where the run was not running."""
+    done = await settled(call.server.services.engine.pause(call.path("run_id")))
+    message = "The run is paused" if done else "The run is not running"
+    return Answer(RunPause(message=message, paused=done))
+
+
+@table.plain(
+    "POST", "/graph/resume/{run_id}", "Resume a run", query=NoQuery, answers={200: RunResume}, errors=(404,)
+)
+async def resume_run(call: Call[NoQuery]) -> Answer:
+    """`resumed` is false where the run was not paused."""
+    done = await settled(call.server.services.engine.resume(call.path("run_id")))
+    message = "The run goes on" if done else "The run is not paused"
+    return Answer(RunResume(message=message, resumed=done))
+
+
+@table.plain(
+    "POST",
+    "/graph/step/{run_id}",
+    "Let a paused run start one step",
+    query=NoQuery,
+    answers={200: RunStep},
+    errors=(404,),
+)
+async def step_run(call: Call[NoQuery]) -> Answer:
+    """`stepped` is false where the run was not paused, or had no step to start."""
+    done = await settled(call.server.services.engine.step(call.path("run_id")))
+    message = "The run starts one step" if done else "The run is not paused, or has no step to start"
+    return Answer(RunStep(message=message, stepped=done))
+
+
+@table.plain(
+    "POST",
+    "/graph/retry/{run_id}",
+    "Let a failed run go on from where it failed",
+    query=NoQuery,
+    answers={200: RunRetry},
+    errors=(404,),
+)
+async def retry_run(call: Call[NoQuery]) -> Answer:
+    """Steps that were completed are not run again. `retried` is false where the run had not failed."""
+    done = await settled(call.server.services.engine.retry(call.path("run_id")))
+    message = "The run goes on from where it failed" if done else "The run has not failed"
+    return Answer(RunRetry(message=message, retried=done))
+
+
 @table.with_body(
-    "POST", "/history/executions", "Look for runs, newest first", body=HistoryRequest, answers={200: History}
+    "PUT",
+    "/graph/breakpoints/{run_id}",
+    "Set the breakpoints of a run",
+    body=BreakpointsRequest,
+    answers={200: RunBreakpoints},
+    errors=(404,),
+    notes=Notes(example={"nodes": ["NODE_ID"]}),
+)
+async def set_breakpoints(call: Call[NoQuery], body: BreakpointsRequest) -> Answer:
+    """The run pauses before these nodes start, in place of those set before; an empty list takes all away.
+
+    `changed` is false where the run has ended.
+    """
+    run_id, services = call.path("run_id"), call.server.services
+    nodes = list(dict.fromkeys(body.nodes))
+
+    def check() -> None:
+        run = services.states.get_run(run_id)
+        known = {node.id for node in services.graphs.get_graph(run.graph_id, run.graph_version).nodes}
+        problems = [
+            Problem(
+                Severity.ERROR,
+                "unknown-node",
+                f'the run\'s graph has no node "{node}"',
+                node,
+                field=f"nodes.{index}",
+            )
+            for index, node in enumerate(body.nodes)
+            if node not in known
+        ]
+        if problems:
+            raise refusal(problems)
+
+    await call.server.database.run(check)
+    done = await settled(services.engine.set_breakpoints(run_id, nodes))
+    message = "The breakpoints are set" if done else "The run has ended already"
+    return Answer(RunBreakpoints(message=message, changed=done, nodes=nodes))
+
+
+# ----------------------------------------------------------------------------------------------------- history
+
+
+@history.with_body(
+    "POST",
+    "/history/executions",
+    "Look for runs",
+    body=HistoryRequest,
+    answers={200: History},
+    notes=Notes(example={"status": "completed", "limit": 20}),
 )
 async def search_history(call: Call[NoQuery], body: HistoryRequest) -> Answer:
+    """Newest first. Runs are found by the time of acceptance, from `start_date` up to but without `end_date`."""
     page = await call.server.database.run(
         call.server.services.engine.query_historical_executions,
         graph_id=body.graph_id,
@@ -148,3 +384,54 @@ async def search_history(call: Call[NoQuery], body: HistoryRequest) -> Answer:
             has_more=page.has_more,
         )
     )
+
+
+@history.plain(
+    "GET",
+    "/history/statistics",
+    "Count runs and measure them",
+    query=StatisticsQuery,
+    answers={200: Statistics},
+)
+async def read_statistics(call: Call[StatisticsQuery]) -> Answer:
+    """By status, and by graph with the most runs first; how long completed runs took, with median and 95th percentile."""
+    query = call.query
+    found = await call.server.database.run(
+        call.server.services.engine.get_execution_statistics,
+        graph_id=query.graph_id,
+        start_date=query.start_date,
+        end_date=query.end_date,
+        limit=query.limit,
+        offset=query.offset,
+    )
+    return Answer(Statistics.of(found, query.offset))
+
+
+@history.plain(
+    "GET",
+    "/events",
+    "Read the events of all runs",
+    query=EventsQuery,
+    answers={200: list[EventOut]},
+    notes=Notes(query={"limit": 100}),
+)
+async def read_events(call: Call[EventsQuery]) -> Answer:
+    """Oldest first, of one run or graph where given. For the next ones, send the last `seq` as `since`."""
+    events = await call.server.database.run(_events, call.server.services.engine, call.query)
+    return Answer([EventOut.of(event) for event in events])
+
+
+def _events(engine: ExecutionEngine, query: EventsQuery) -> list[EventRecord]:
+    found: list[EventRecord] = []
+    since, types = query.since, query.event_types
+    while True:
+        entries = engine.read_events(since, query.run_id, query.graph_id)
+        for entry in entries:
+            event = present(entry)
+            if types is None or event.event_type in types:
+                found.append(event)
+                if len(found) == query.limit:
+                    return found
+        if len(entries) < 1_000:
+            return found
+        since = entries[-1].seq

@@ -72,11 +72,17 @@ class Subscriber:
         self._sending = False
         self._dropped = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self.sent = 0
 
     @property
     def keys(self) -> list[str]:
         """The run ids subscribed to, and ``*`` for all."""
         return list(self._subscriptions)
+
+    @property
+    def queued(self) -> int:
+        """How many messages have still to be sent."""
+        return len(self._queue)
 
     @property
     def needs_time(self) -> bool:
@@ -189,6 +195,7 @@ class Subscriber:
         self._sending = True  # seen by others only while the socket is full: else this does not yield
         await self._send(data)
         self._sending = False
+        self.sent += 1
 
     # ------------------------------------------------------------------------------------------------- history
 

@@ -1,45 +1,190 @@
-"""The server about itself: its health, its tools, and a page for people who open its address."""
+"""The server about itself: its health, its tools, what it uses, and a page for people who open its address."""
 
 from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
 
 from aiohttp import web
 
 from wfe_desktop.server.context import SERVICE_NAME, ServerContext, program_version
 from wfe_desktop.server.page import PAGE_POLICY, render_page
-from wfe_desktop.server.payloads import About, Health, ToolOut
-from wfe_desktop.server.routing import Answer, Call, NoQuery, RouteTable
+from wfe_desktop.server.payloads import PageQuery
+from wfe_desktop.server.routing import PAGE_HEADERS, Answer, Call, NoQuery, Notes, RouteTable, page_headers
+from wfe_desktop.server.system_payloads import (
+    About,
+    ConnectionLine,
+    Connections,
+    DatabaseHealth,
+    EngineMetrics,
+    Health,
+    Metrics,
+    ProcessMetrics,
+    ServerMetrics,
+    SystemHealth,
+    ToolOut,
+    ToolsHealth,
+)
 
-table = RouteTable()
-LINKS = {"graphs": "/graphs", "tools": "/tools", "health": "/health", "websocket": "/ws"}
+tools = RouteTable("Tools")
+table = RouteTable("Server")
+LINKS: Final = {
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "graphs": "/graphs",
+    "tools": "/tools",
+    "health": "/health",
+    "websocket": "/ws",
+}
+
+
+@tools.plain(
+    "GET",
+    "/tools",
+    "List the registered tools",
+    query=PageQuery,
+    answers={200: list[ToolOut]},
+    notes=Notes(answer_headers=PAGE_HEADERS),
+)
+async def list_tools(call: Call[PageQuery]) -> Answer:
+    """By name, each with its parameters and their JSON Schemas."""
+    query = call.query
+    found = call.server.services.registry.list_tools()
+    shown = sorted(found)[query.offset : query.offset + query.limit]
+    headers = page_headers(call, len(found), query.limit, query.offset)
+    return Answer([ToolOut.of(found[name]) for name in shown], headers=headers)
+
+
+@tools.plain("GET", "/tools/{name}", "Read a tool", query=NoQuery, answers={200: ToolOut}, errors=(404,))
+async def read_tool(call: Call[NoQuery]) -> Answer:
+    """Its parameters and outputs with their JSON Schemas. Where there is none of this name, the closest are named."""
+    return Answer(ToolOut.of(call.server.services.registry.get_tool(call.path("name"))))
+
+
+@table.plain("GET", "/health", "Ask whether the engine takes work", query=NoQuery, answers={200: Health})
+async def health(call: Call[NoQuery]) -> Answer:
+    """Cheap: nothing is waited for."""
+    return Answer(Health(**_health(call.server)))
+
+
+def _health(server: ServerContext) -> dict[str, Any]:
+    engine = server.services.engine
+    return {
+        "status": "healthy",
+        "service": SERVICE_NAME,
+        "version": program_version(),
+        "uptime_s": server.uptime_s,
+        "active_runs": engine.active_runs,
+        "running_steps": engine.running_steps,
+        "workers": engine.worker_count,
+        "last_seq": engine.last_seq,
+    }
 
 
 @table.plain(
-    "GET", "/health", "Whether the engine takes work", query=NoQuery, answers={200: Health}, errors=(503,)
+    "GET", "/system/health", "Check each part of the system", query=NoQuery, answers={200: SystemHealth}
 )
-async def health(call: Call[NoQuery]) -> Answer:
-    engine = call.server.services.engine
+async def system_health(call: Call[NoQuery]) -> Answer:
+    """Reads from the database, and names tool files that could not be loaded."""
+    services = call.server.services
+    begun = time.perf_counter()
+    await call.server.database.run(services.states.last_seq)
+    latency_ms = round((time.perf_counter() - begun) * 1000, 3)
     return Answer(
-        Health(
-            status="healthy",
-            service=SERVICE_NAME,
-            version=program_version(),
-            uptime_s=call.server.uptime_s,
-            active_runs=engine.active_runs,
-            running_steps=engine.running_steps,
-            workers=engine.worker_count,
-            last_seq=engine.last_seq,
+        SystemHealth(
+            **_health(call.server),
+            database=DatabaseHealth(latency_ms=latency_ms),
+            tools=ToolsHealth(
+                registered=len(services.registry.list_tools()),
+                load_failures=[str(failure) for failure in services.load_failures],
+            ),
         )
     )
 
 
-@table.plain("GET", "/tools", "The registered tools, by name", query=NoQuery, answers={200: list[ToolOut]})
-async def list_tools(call: Call[NoQuery]) -> Answer:
-    tools = call.server.services.registry.list_tools()
-    return Answer([ToolOut.of(tools[name]) for name in sorted(tools)])
+@table.plain("GET", "/system/metrics", "Measure the program", query=NoQuery, answers={200: Metrics})
+async def system_metrics(call: Call[NoQuery]) -> Answer:
+    """Memory and processor time of the process, what the engine does, and what the server was asked."""
+    server, engine = call.server, call.server.services.engine
+    times = os.times()
+    resident, peak = _memory_bytes()
+    return Answer(
+        Metrics(
+            process=ProcessMetrics(
+                pid=os.getpid(),
+                memory_rss_bytes=resident,
+                memory_peak_bytes=peak,
+                cpu_user_s=times.user,
+                cpu_system_s=times.system,
+                threads=threading.active_count(),
+            ),
+            engine=EngineMetrics(
+                active_runs=engine.active_runs,
+                running_steps=engine.running_steps,
+                workers=engine.worker_count,
+                last_seq=engine.last_seq,
+            ),
+            server=ServerMetrics(
+                uptime_s=server.uptime_s,
+                requests_total=server.counters.by_status.total(),
+                requests_in_progress=server.counters.in_progress,
+                requests_by_status=dict(sorted(server.counters.by_status.items())),
+                websocket_connections=len(server.connections),
+                events_dispatched=server.hub.delivered,
+            ),
+        )
+    )
 
 
-@table.plain("GET", "/", "What runs here; for a browser, a page", query=NoQuery, answers={200: About})
+def _memory_bytes() -> tuple[int | None, int | None]:
+    """What the process holds in memory now, and at most so far."""
+    resident: int | None = None
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+        resident = int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        pass  # not a Linux
+    if sys.platform == "win32":
+        return resident, None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return resident, peak if sys.platform == "darwin" else peak * 1024
+
+
+@table.plain(
+    "GET", "/ws/connections", "List the WebSocket clients", query=NoQuery, answers={200: Connections}
+)
+async def list_connections(call: Call[NoQuery]) -> Answer:
+    """The longest connected first."""
+    connections = sorted(call.server.connections, key=lambda connection: connection.connected_at)
+    lines = [
+        ConnectionLine(
+            connection_id=connection.id,
+            connected_at=connection.connected_at,
+            subscriptions=connection.client.keys,
+            queued=connection.client.queued,
+            sent=connection.client.sent,
+        )
+        for connection in connections
+    ]
+    return Answer(Connections(connections=lines, total_count=len(lines)))
+
+
+@table.plain(
+    "GET",
+    "/",
+    "Ask what runs here",
+    query=NoQuery,
+    answers={200: About},
+    notes=Notes(answer_headers={"Vary": "Accept"}),
+)
 async def about(_call: Call[NoQuery]) -> Answer:
+    """A greeting and where to go on; for a browser (`Accept: text/html`), a page."""
     return Answer(
         About(
             message="Agent Workflow Engine is running",

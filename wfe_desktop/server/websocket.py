@@ -70,10 +70,16 @@ class Connection:
         self, server: ServerContext, socket: web.WebSocketResponse, transport: asyncio.Transport | None
     ) -> None:
         self.id = secrets.token_hex(8)
+        self.connected_at = datetime.now(UTC)
         self._server = server
         self._socket = socket
         self._transport = transport
         self._client = Subscriber(server.hub, server.database, self._send, self.close)
+
+    @property
+    def client(self) -> Subscriber:
+        """What is sent to the client."""
+        return self._client
 
     async def serve(self) -> None:
         """Until the client goes or is closed."""

@@ -8,8 +8,9 @@ from PySide6.QtWidgets import QApplication
 
 from engine.model.graph import EdgeDefinition
 from engine.model.tool import PortType
-from wfe_desktop.canvas.adapter import TOOL_MIME, PendingWire
+from wfe_desktop.canvas.adapter import PendingWire
 from wfe_desktop.canvas.spec import ERROR_OUT, FLOW_OUT
+from wfe_desktop.models.palette import TOOL_MIME
 
 LOOP = ("suggest", "analyze", "success", None, None)
 GATE_TO_SUGGEST = ("gate", "suggest", "success", None, None)
@@ -108,7 +109,7 @@ def test_a_refused_wire_says_why_beside_the_pointer_and_asks_for_nothing(review,
     )
     hand.press(start)
     hand.move(start + QPoint(20, 5), Qt.MouseButton.LeftButton)
-    bubble = hand.viewer.gestures.bubble
+    bubble = hand.viewer.bubble
     assert bubble.isHidden()
     hand.move(end, Qt.MouseButton.LeftButton)
     assert bubble.isVisible()
@@ -135,7 +136,7 @@ def test_a_refused_wire_says_why_beside_the_pointer_and_asks_for_nothing(review,
 def test_kinds_that_do_not_go_together_are_refused_without_asking(review, hand, heard, start, end, sentence):
     asked = heard(review.connect_requested)
     hand.drag(hand.port(start[0], start[1], is_output=start[2]), hand.port(end[0], end[1], is_output=end[2]))
-    assert hand.viewer.gestures.bubble.text().startswith(sentence)
+    assert hand.viewer.bubble.text().startswith(sentence)
     assert asked == []
 
 

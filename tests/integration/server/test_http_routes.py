@@ -354,7 +354,7 @@ async def test_unknown_and_wrong_fields_are_all_named(http):
         assert answer.status == 400
         error = await error_of(answer)
     assert {problem["field"] for problem in error["details"]["problems"]} == {"since", "limit", "what"}
-    for path in ("/health?x=1", "/graphs?limit=1", "/graph/logs/x?since=1&since=2"):
+    for path in ("/health?x=1", "/graphs?what=1", "/graph/logs/x?since=1&since=2"):
         async with http.get(path) as answer:
             assert answer.status == 400
 
