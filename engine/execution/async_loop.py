@@ -57,7 +57,7 @@ class AsyncLoop:
 
     def close(self, timeout_s: float) -> bool:
         """Cancel what is left and end the thread; whether it ended in time."""
-        if self._loop is None or self._thread is None:
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
             return True
         self._loop.call_soon_threadsafe(self._stop)
         self._thread.join(timeout_s)

@@ -49,6 +49,7 @@ class Executors:
         self._told: dict[str, Tool] = {}
         self._watchers: list[Watcher] = []
         output.install()
+        self._listening = True
 
     @property
     def abandoned(self) -> int:
@@ -108,7 +109,9 @@ class Executors:
         ended = self._async.close(timeout_s) and ended
         ended = self._threads.close(timeout_s) and ended
         ended = self._deadlines.close(timeout_s) and ended
-        output.uninstall()
+        if self._listening:  # it may be closed twice
+            self._listening = False
+            output.uninstall()
         return ended
 
     def _choose(self, attempt: Attempt) -> AsyncLoop | ProcessPool | ThreadPool:

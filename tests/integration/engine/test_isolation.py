@@ -440,6 +440,15 @@ def test_p39_after_close_no_process_thread_or_file_is_left(tmp_path):
         assert now[0] <= before[0]
 
 
+def test_p39_closing_twice_takes_the_streams_away_from_nobody(bench, tmp_path):
+    other = Isolated(tmp_path, workers=1)
+    other.close()
+    assert other.engine.close(1)
+    bench.tools.register_tool("say", lambda: print("still heard"), "a test's tool")
+    run, _ = bench.step("say")
+    assert bench.lines(run.run_id) == [("info", "still heard")]
+
+
 def test_p39_closing_kills_a_process_step_that_does_not_end(tmp_path):
     bench = Isolated(tmp_path, workers=1)
     bench.start(
