@@ -16,6 +16,7 @@ from typing import Any, Final
 from engine.errors import DatabaseInUse, ValidationError
 from engine.execution.services import Services, open_services
 from engine.flow.presenter import present
+from engine.flow.strict_json import parse_json
 from engine.flow.validation import check_runnable, validate_graph
 from engine.model.events import JournalEntry, RunCancelled, RunCompleted, RunFailed
 from engine.model.graph import GraphDefinition
@@ -23,7 +24,6 @@ from engine.model.problem import Problem, Severity
 from engine.model.status import RunStatus
 from wfe_desktop.document.files import load_graph_file
 from wfe_desktop.options import StartOptions
-from wfe_desktop.server.jsonio import parse_json
 from wfe_desktop.terminal import complain, leave, notice, print_json
 
 CLOSE_TIMEOUT_S: Final = 3.0

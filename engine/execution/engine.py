@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +15,7 @@ from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
 from engine.execution.executors import check_isolation
+from engine.execution.following import follow_journal
 from engine.execution.history import RunHistory
 from engine.execution.preparing import (
     PreparedGraphs,
@@ -27,6 +28,7 @@ from engine.execution.preparing import (
 )
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
+from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.model.events import (
@@ -43,7 +45,7 @@ from engine.model.events import (
     StepDecided,
     StepProgress,
 )
-from engine.model.run import RunSnapshot, RunSummary
+from engine.model.run import EventRecord, RunSnapshot, RunSummary
 from engine.model.status import RunStatus
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
@@ -272,6 +274,16 @@ class ExecutionEngine(RunHistory):
         not among the events: it is not stored, and has no ``seq``.
         """
         return self._conductor.subscribe_progress(callback)
+
+    def iter_events(
+        self, since: int = 0, run_id: str | None = None, timeout: float | None = None
+    ) -> Iterator[EventRecord]:
+        """The events after ``since`` as they are recorded, oldest first, without gap or repeat; of one run if given.
+
+        Waits for the next one; ends when none has come for ``timeout`` seconds, or when the iterator is closed.
+        """
+        for entry in follow_journal(self.states, self.subscribe, since, run_id, timeout):
+            yield present(entry)
 
     @property
     def last_seq(self) -> int:

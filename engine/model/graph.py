@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic_core import PydanticKnownError
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
@@ -26,6 +27,19 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _is_number(value: Any) -> Any:
+    """Neither a text nor true or false is taken for a number, as pydantic would by itself."""
+    if isinstance(value, str | bool):
+        raise PydanticKnownError("float_type")
+    return value
+
+
+def _is_whole(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        raise PydanticKnownError("int_type")
+    return value
+
+
 class RetryPolicy(_Value):
     """How a failed step is tried again. Waiting for the next attempt holds no thread and survives a restart."""
 
@@ -38,6 +52,9 @@ class RetryPolicy(_Value):
     jitter: float = Field(default=0.1, ge=0, le=1, description="The share of a delay that varies at random.")
     on: tuple[Name, ...] = Field(default=(), description="Names of exceptions; left out: any failure.")
 
+    _whole = field_validator("max_attempts", mode="before")(_is_whole)
+    _numbers = field_validator("delay_s", "backoff", "max_delay_s", "jitter", mode="before")(_is_number)
+
 
 class NodeDefinition(_Value):
     """A tool placed in a graph."""
@@ -49,7 +66,7 @@ class NodeDefinition(_Value):
     parameters: dict[str, Any] = Field(default_factory=dict, description="Literal values, by parameter.")
     bindings: dict[str, Expression] = Field(default_factory=dict, description="Expressions, by parameter.")
     save_as: Name | None = Field(default=None, description="A state key that also receives the result.")
-    join: Literal["all", "any"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
+    join: Literal["all", "any"] | Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
         default="all",
         description="all: when every incoming edge is resolved; any, or n: at the n-th taken edge.",
     )
@@ -81,6 +98,8 @@ class NodeDefinition(_Value):
     timeout_s: float | None = Field(
         default=None, gt=0, le=31_536_000, description="A try of the step that takes longer has failed."
     )
+
+    _whole = field_validator("max_parallel", mode="before")(_is_whole)
 
 
 class EdgeDefinition(_Value):
@@ -135,6 +154,8 @@ class GraphDefinition(_Value):
     ui: dict[str, Any] = Field(
         default_factory=dict, description="The canvas layout; nothing in a run depends on it."
     )
+
+    _whole = field_validator("max_steps", "max_iterations", mode="before")(_is_whole)
 
     def find_node(self, node_id: str) -> NodeDefinition | None:
         """The node with this id, or None."""

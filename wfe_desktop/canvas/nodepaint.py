@@ -252,7 +252,13 @@ def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> N
     right = width - NODE.padding - 3.0
     has_time = run.duration_s is not None
     top = 8.0 if has_time else (NODE.header - size) / 2
-    draw_icon(painter, scenery, name, color, QRectF(right - size, top, size, size))
+    box = QRectF(right - size, top, size, size)
+    if run.is_held:  # filled, for its colour is near that of the selection
+        painter.setPen(_NO_PEN)
+        painter.setBrush(QColor(color))
+        painter.drawEllipse(box.adjusted(-2.5, -2.5, 2.5, 2.5))
+        color, box = style.theme.node, box.adjusted(1, 1, -1, -1)
+    draw_icon(painter, scenery, name, color, box)
     if run.duration_s is not None:
         text = format_duration(run.duration_s)
         painter.setFont(style.time.font)

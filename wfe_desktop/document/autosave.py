@@ -22,10 +22,11 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from engine.errors import ValidationError
+from engine.flow.strict_json import parse_json
 from engine.model.graph import GraphDefinition
 from wfe_desktop.document.document import WorkflowDocument
 from wfe_desktop.document.files import WorkflowFileError, decode_graph, encode_graph, write_atomically
-from wfe_desktop.document.strict_json import JsonError, parse_json
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ def _read(path: Path) -> Recovered | None:
             saved_at=datetime.fromisoformat(str(head["saved_at"])).astimezone(UTC),
             swap_file=path,
         )
-    except (OSError, WorkflowFileError, JsonError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, WorkflowFileError, ValidationError, ValueError, KeyError, AttributeError) as error:
         log.info("%s cannot be recovered: %s", path, error)
         return None
 

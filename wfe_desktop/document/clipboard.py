@@ -9,9 +9,10 @@ import pydantic
 from PySide6.QtCore import QByteArray, QMimeData
 from PySide6.QtGui import QGuiApplication
 
+from engine.errors import ValidationError
+from engine.flow.strict_json import parse_json
 from engine.model.graph import GraphDefinition
 from wfe_desktop.document.edits import Fragment, GraphEditError, node_positions
-from wfe_desktop.document.strict_json import JsonError, parse_json
 
 MIME_TYPE = "application/x-workflow-fragment+json"
 MAX_BYTES = 16 * 1024 * 1024
@@ -40,7 +41,7 @@ def decode_fragment(content: bytes | str) -> Fragment:
         raise GraphEditError("The clipboard holds too much to paste.")
     try:
         data = parse_json(content)
-    except JsonError as error:
+    except ValidationError as error:
         raise GraphEditError("The clipboard does not hold a part of a workflow.") from error
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
         raise GraphEditError("The clipboard does not hold a part of a workflow.")

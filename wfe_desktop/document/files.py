@@ -5,6 +5,7 @@ All functions touch the disk and may be called from any thread.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import orjson
 
+from engine.errors import ValidationError
+from engine.flow.strict_json import parse_json
 from engine.flow.validation import parse_graph
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem
-from wfe_desktop.document.strict_json import JsonError, parse_json
 
 SUFFIX = ".workflow.json"
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -53,9 +55,9 @@ def load_graph_file(path: Path) -> GraphDefinition:
 def decode_graph(content: bytes, name: str) -> GraphDefinition:
     """The graph in the content of a file called ``name``. Raises WorkflowFileError as ``load_graph_file`` does."""
     try:
-        data = parse_json(content)
-    except JsonError as error:
-        raise WorkflowFileError(f"{name} is not a workflow file: {error}") from error
+        data = parse_json(content.removeprefix(codecs.BOM_UTF8))  # some editors begin files with it
+    except ValidationError as error:
+        raise WorkflowFileError(f"{name} is not a workflow file: {error}.", error.problems) from error
     graph, problems = parse_graph(data)
     if graph is None:
         first = problems[0].message if problems else "it does not hold a workflow."

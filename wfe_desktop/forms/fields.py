@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
+from engine.errors import ValidationError
+from engine.flow.strict_json import parse_json
 from engine.model.tool import InputPort
-from wfe_desktop.document.strict_json import JsonError, parse_json
 from wfe_desktop.forms.schema import Schema, allowed_types, check_value, resolve, split_null
 
 
@@ -91,10 +92,10 @@ class FieldSpec:
     def _parse_json(self, text: str) -> Any:
         try:
             return parse_json(text)
-        except JsonError as error:
+        except ValidationError as error:
             if self.takes_text:
                 return text
-            raise FieldError(f"This is not JSON: {error}") from error
+            raise FieldError(f"This is not JSON: {error.message.removeprefix('not JSON: ')}.") from error
 
     def read(self, text: str) -> MaybeValue:
         """The value to keep for a text, whatever it is: nothing for no text, the text itself where it is no value."""
@@ -261,6 +262,6 @@ def _parse_number(text: str) -> int | float:
 def _is_json(text: str) -> bool:
     try:
         parse_json(text)
-    except JsonError:
+    except ValidationError:
         return text == ""
     return True

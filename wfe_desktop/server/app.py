@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -77,7 +78,7 @@ def create_app(services: Services) -> web.Application:
         for route in context.routes:
             add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
             handler = partial(_page_or_json, route.handler) if route.path == "/" else route.handler
-            add(prefix + route.path, partial(handler, context))
+            add(prefix + _pattern(route, context.routes), partial(handler, context))
         for path in ("/ws", "/ws/monitor"):
             app.router.add_route("GET", prefix + path, partial(websocket, context))
         app.router.add_get(f"{prefix}/docs", partial(docs_routes.docs_page, context))
@@ -86,6 +87,21 @@ def create_app(services: Services) -> web.Application:
     app.on_shutdown.append(_close_connections)
     app.on_cleanup.append(_close)
     return app
+
+
+def _pattern(route: Route, routes: Sequence[Route]) -> str:
+    """The route's path for aiohttp. What is an address of its own, such as ``/graph/run``, is no graph's id."""
+    start, found, rest = route.path.partition("{graph_id}")
+    if not found or rest:
+        return route.path
+    others = [
+        re.escape(other.path.removeprefix(start))
+        for other in routes
+        if other.path.startswith(start)
+        and "/" not in other.path.removeprefix(start)
+        and "{" not in other.path
+    ]
+    return f"{start}{{graph_id:(?!(?:{'|'.join(others)})$)[^{{}}/]+}}"
 
 
 async def _page_or_json(json: Handler, context: ServerContext, request: web.Request) -> web.StreamResponse:

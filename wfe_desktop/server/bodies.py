@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 import pydantic
 from aiohttp import hdrs, web
 
+from engine.flow.strict_json import parse_json
 from engine.model.problem import Problem, Severity
 from wfe_desktop.server.failures import HttpError, problems_of, refusal
-from wfe_desktop.server.jsonio import parse_json
 
 MAX_BODY_BYTES: Final = 10 * 2**20
 BODY_DEADLINE_S: Final = 5.0

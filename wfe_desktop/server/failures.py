@@ -19,8 +19,9 @@ from engine.errors import (
     ValidationError,
     WorkflowError,
 )
+from engine.flow.strict_json import MAX_PROBLEMS
 from engine.model.problem import Problem, Severity
-from wfe_desktop.server.jsonio import MAX_PROBLEMS, encode_json
+from wfe_desktop.server.jsonio import encode_json
 
 log = logging.getLogger(__name__)
 

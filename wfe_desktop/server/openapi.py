@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -47,7 +48,7 @@ _JSON_VALUE: Final[dict[str, Any]] = {
         {"type": "boolean"},
         {"type": "string"},
         {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
-        {"type": "number", "minimum": -1.7e308, "maximum": 1.7e308},
+        {"type": "number", "minimum": -sys.float_info.max, "maximum": sys.float_info.max},
         {"type": "array", "items": {"$ref": "#/components/schemas/JsonValue"}},
         {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/JsonValue"}},
     ],

@@ -5,11 +5,20 @@ Requests are strict: unknown fields are refused by name, and a text is not taken
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, NotRequired, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, with_config
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from engine.flow.differences import EdgeChange, FieldChange, NodeChange
@@ -23,6 +32,7 @@ from engine.model.status import RunStatus, StepStatus
 MAX_WAIT_S = 300
 MAX_PAGE = 1_000
 MAX_SEQ = 2**63 - 1
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([Tt ]|$)")
 
 
 def _as_utc(at: datetime) -> datetime:
@@ -32,9 +42,22 @@ def _as_utc(at: datetime) -> datetime:
         raise ValueError("this time is too far away") from None
 
 
+def _only_text(at: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(at, str) and _DATE.match(at):
+        return at
+    raise ValueError("a time is a text such as 2026-01-31T12:00:00Z")
+
+
+def _whole(number: object) -> object:
+    """JSON knows one kind of number: 5.0 is an integer there."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
-Utc = Annotated[datetime, Field(strict=False), AfterValidator(_as_utc)]
+Seq = Annotated[int, Field(ge=0, le=MAX_SEQ), BeforeValidator(_whole)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_whole)]
+Utc = Annotated[datetime, Field(strict=False), BeforeValidator(_only_text), AfterValidator(_as_utc)]
 Status = Annotated[RunStatus, Field(strict=False)]
 
 
@@ -112,15 +135,15 @@ class HistoryRequest(Request):
     status: Status | None = None
     start_date: Utc | None = Field(default=None, description="Accepted at or after this time.")
     end_date: Utc | None = Field(default=None, description="Accepted before this time.")
-    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
-    offset: int = Field(default=0, ge=0, le=MAX_SEQ)
+    limit: PageSize = 50
+    offset: Seq = 0
 
 
 class PageQuery(QueryModel):
     """Which part of a list."""
 
-    limit: int = Field(default=MAX_PAGE, ge=1, le=MAX_PAGE)
-    offset: int = Field(default=0, ge=0, le=MAX_SEQ)
+    limit: PageSize = MAX_PAGE
+    offset: Seq = 0
 
 
 class StatisticsQuery(QueryModel):
@@ -129,8 +152,8 @@ class StatisticsQuery(QueryModel):
     graph_id: Id | None = None
     start_date: Utc | None = Field(default=None, description="Accepted at or after this time.")
     end_date: Utc | None = Field(default=None, description="Accepted before this time.")
-    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
-    offset: int = Field(default=0, ge=0, le=MAX_SEQ)
+    limit: PageSize = 50
+    offset: Seq = 0
 
 
 class StepsQuery(PageQuery):

@@ -14,9 +14,9 @@ from typing import Any, Final, Generic, TypeVar
 import pydantic
 from aiohttp import web
 
+from engine.flow.strict_json import parse_json
 from wfe_desktop.server.bodies import check_model, check_no_body, check_no_query, read_json_body, read_query
 from wfe_desktop.server.context import ServerContext
-from wfe_desktop.server.jsonio import parse_json
 
 SMALL_BODY_BYTES: Final = 32 * 1024
 

@@ -12,11 +12,12 @@ import pydantic
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from engine.errors import RunNotFound, WorkflowError
+from engine.flow.strict_json import parse_json
 from engine.model.problem import Problem, Severity
 from wfe_desktop.server.bodies import check_model
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import HttpError, internal_error, refusal, to_http_error
-from wfe_desktop.server.jsonio import encode_json, parse_json
+from wfe_desktop.server.jsonio import encode_json
 from wfe_desktop.server.payloads import Id, Request, Seq
 from wfe_desktop.server.subscriber import ALL_RUNS, Subscriber
 

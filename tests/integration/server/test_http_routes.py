@@ -9,9 +9,9 @@ import threading
 import aiohttp
 import pytest
 
+from engine.flow.strict_json import parse_json
 from tests.integration.server.conftest import chain
 from wfe_desktop.server import routing
-from wfe_desktop.server.jsonio import parse_json
 
 pytestmark = pytest.mark.plain_loop
 

@@ -10,21 +10,11 @@ from typing import NamedTuple
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from engine.errors import ResultError
 from engine.flow.values import copy_json, same_json, to_json
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=20,
-)
+from tests.unit.json_values import json_values
 
 
 class Point(NamedTuple):
@@ -89,7 +79,7 @@ def test_a_value_that_contains_itself_is_refused():
         to_json(value)
 
 
-@given(json_values)
+@given(json_values())
 def test_json_stays_as_it_is_and_shares_nothing(value):
     for copy in (to_json(value), copy_json(value)):
         assert same_json(copy, value)

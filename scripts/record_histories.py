@@ -1,0 +1,178 @@
+"""Record the histories of a few runs into ``tests/data/histories``: once a release, never over an old file.
+
+    python scripts/record_histories.py 0.1
+
+Each file has a graph, the journal of one run of it as it was stored, and what became of it. Every later version must
+replay it to the same outcome (tests/unit/flow/test_histories.py).
+"""
+
+import json
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from engine import (
+    AppConfig,
+    ExecutionEngine,
+    GraphDefinition,
+    GraphManager,
+    StateManager,
+    ToolRegistry,
+    WaitForSignal,
+    WaitUntil,
+)
+from engine.storage.codec import encode_event
+from engine.storage.database import open_database
+
+FOLDER = Path(__file__).resolve().parent.parent / "tests" / "data" / "histories"
+
+
+def count(state: dict[str, Any], key: str = "n") -> None:
+    state[key] = state.get(key, 0) + 1
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def fail(context: Any, until: int = 99) -> str:
+    if context.attempt < until:
+        raise ValueError(f"attempt {context.attempt}")
+    return "at last"
+
+
+def ask() -> object:
+    return WaitForSignal("go", {"type": "integer"})
+
+
+def rest() -> object:
+    return WaitUntil(timedelta(milliseconds=1), "rested")
+
+
+GRAPHS: dict[str, dict[str, Any]] = {
+    "branches": {
+        "nodes": [
+            {"id": "a", "function_name": "double", "bindings": {"x": "state.x"}, "save_as": "y"},
+            {"id": "big", "function_name": "count"},
+            {"id": "small", "function_name": "count", "parameters": {"key": "m"}},
+            {"id": "end", "function_name": "count"},
+        ],
+        "edges": [
+            {"from_node": "a", "to_node": "big", "condition": "result > 5"},
+            {"from_node": "a", "to_node": "small", "condition": "else"},
+            {"from_node": "big", "to_node": "end"},
+            {"from_node": "small", "to_node": "end"},
+        ],
+    },
+    "loops": {
+        "entry_point": "outer",
+        "nodes": [
+            {"id": "outer", "function_name": "count"},
+            {"id": "inner", "function_name": "count", "parameters": {"key": "i"}},
+            {"id": "end", "function_name": "count", "parameters": {"key": "e"}},
+        ],
+        "edges": [
+            {"from_node": "outer", "to_node": "inner"},
+            {"from_node": "inner", "to_node": "inner", "condition": "visit % 3 != 0"},
+            {"from_node": "inner", "to_node": "outer", "condition": "steps.outer.visit < 3"},
+            {"from_node": "inner", "to_node": "end"},
+        ],
+    },
+    "failures": {
+        "nodes": [
+            {
+                "id": "retried",
+                "function_name": "fail",
+                "parameters": {"until": 3},
+                "retry": {"delay_s": 0.001},
+            },
+            {"id": "handled", "function_name": "fail"},
+            {"id": "help", "function_name": "count"},
+            {
+                "id": "defaulted",
+                "function_name": "fail",
+                "on_error": "continue",
+                "default_result": 7,
+                "save_as": "d",
+            },
+            {"id": "last", "function_name": "fail"},
+        ],
+        "edges": [
+            {"from_node": "retried", "to_node": "handled"},
+            {"from_node": "handled", "to_node": "help", "kind": "error"},
+            {"from_node": "help", "to_node": "defaulted"},
+            {"from_node": "defaulted", "to_node": "last"},
+        ],
+    },
+    "items": {
+        "nodes": [
+            {
+                "id": "each",
+                "function_name": "double",
+                "for_each": "state.xs",
+                "bindings": {"x": "item"},
+                "save_as": "ys",
+            },
+            {
+                "id": "some",
+                "function_name": "fail",
+                "for_each": "[1, 2]",
+                "on_item_error": "collect",
+                "save_as": "es",
+            },
+        ],
+        "edges": [{"from_node": "each", "to_node": "some"}],
+    },
+    "waiting": {
+        "nodes": [
+            {"id": "rest", "function_name": "rest", "save_as": "r"},
+            {"id": "ask", "function_name": "ask", "save_as": "answer"},
+            {"id": "end", "function_name": "count"},
+        ],
+        "edges": [
+            {"from_node": "rest", "to_node": "ask"},
+            {"from_node": "ask", "to_node": "end", "condition": "result == 42"},
+        ],
+    },
+}
+
+
+def main() -> None:
+    version = sys.argv[1]
+    tools = ToolRegistry()
+    for function in (count, double, fail, ask, rest):
+        tools.register_tool(function.__name__, function, "")
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(AppConfig(database_url=f"sqlite:///{folder}/h.db"))
+        graphs, states = GraphManager(database), StateManager(database)
+        engine = ExecutionEngine(graph_manager=graphs, state_manager=states, tool_registry=tools)
+        for name, form in GRAPHS.items():
+            graph = GraphDefinition.model_validate({"name": name, **form})
+            run_id = engine.execute_workflow(graphs.create_graph(graph), {"x": 4, "xs": [1, 2, 3]})
+            while name == "waiting" and not engine.signal(run_id, "go", 42).result():
+                pass  # it does not wait for the signal yet
+            run = engine.wait(run_id, 10)
+            rows = [encode_event(entry.event) for entry in engine.read_events(run_id=run_id, limit=None)]
+            history = {
+                "graph": graph.model_dump(mode="json", exclude_defaults=True),
+                "run_id": run_id,
+                "events": [{"type": row.type, "data": json.loads(row.data)} for row in rows],
+                "outcome": {
+                    "status": run.status.value,
+                    "state": run.current_state.data,
+                    "execution_path": run.current_state.execution_path,
+                    "error_message": run.error_message,
+                },
+            }
+            path = FOLDER / f"{version}-{name}.json"
+            if path.exists():
+                raise SystemExit(f"{path} is there already; histories are never changed")
+            path.write_text(json.dumps(history, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        engine.close()
+        database.close()
+
+
+if __name__ == "__main__":
+    main()
