@@ -38,6 +38,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--api-examples",
+        type=int,
+        default=300,
+        help="How many requests tests/e2e/test_schemathesis.py makes up, about; from 1000 on it is thorough.",
+    )
+
+
 # ------------------------------------------------------------------------------------------------ user folders
 
 

@@ -368,6 +368,8 @@ class RunControl(QObject):
             follower.editor.canvas.update_run(
                 {node_id: canvas_view(step) for node_id, step in held.items()}, {}
             )
+            if follower.editor is self._editors.current:
+                self.spans_changed.emit()  # the timeline has a line for them
 
     def _follow_from_outside(self, run_id: str, graph_id: str) -> None:
         """A run was started. If its workflow is open and shows nothing that runs, show it there."""

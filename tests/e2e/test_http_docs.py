@@ -36,6 +36,13 @@ def test_the_examples_of_the_http_api_work_as_they_stand(page, start_headless, t
         '"is_valid":true',
         '"version":2',
         '"cancelled":false',
+        '"execution_path":["add","triple"]},"accepted_at"',
+        '"to_version":2',
+        '"p95_s":',
+        '"paused":false',
+        '"not_found":[]',
+        '"name":"math_operation"',
+        '"memory_rss_bytes":',
     ):
         assert expected in done.stdout
     assert "\n204\n" in done.stdout
