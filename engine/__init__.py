@@ -1,4 +1,11 @@
-"""The Agent Workflow Engine: graphs of Python functions, run durably. These names are promised to users."""
+"""The Agent Workflow Engine: graphs of Python functions, run durably. These names are promised to users.
+
+Those that need the database or Qt are imported when they are first asked for: a file of tools that says
+``from engine import tool`` loads neither, nor does a process that only runs tools.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from engine.config import AppConfig
 from engine.errors import (
@@ -18,8 +25,6 @@ from engine.errors import (
     ValidationError,
     WorkflowError,
 )
-from engine.execution.engine import ExecutionEngine
-from engine.execution.services import Services, open_services
 from engine.flow.state import DELETE
 from engine.flow.validation import validate_graph
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
@@ -27,11 +32,15 @@ from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary
 from engine.model.status import RunStatus, StepStatus
-from engine.storage.graphs import GraphManager
-from engine.storage.journal import StateManager
 from engine.tools.context import ToolContext
 from engine.tools.decorator import tool
 from engine.tools.registry import ToolRegistry
+
+if TYPE_CHECKING:
+    from engine.execution.engine import ExecutionEngine
+    from engine.execution.services import Services, open_services
+    from engine.storage.graphs import GraphManager
+    from engine.storage.journal import StateManager
 
 __all__ = [
     "DELETE",
@@ -75,3 +84,22 @@ __all__ = [
     "tool",
     "validate_graph",
 ]
+
+_LATER = {
+    "ExecutionEngine": "engine.execution.engine",
+    "GraphManager": "engine.storage.graphs",
+    "Services": "engine.execution.services",
+    "StateManager": "engine.storage.journal",
+    "open_services": "engine.execution.services",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

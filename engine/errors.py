@@ -14,7 +14,9 @@
     ├── ExpressionError                a condition or binding does not compile or does not evaluate
     ├── StepError                      one step cannot be done; it becomes the step's failure
     │   ├── ArgumentError              a parameter has no value or a wrong one
-    │   └── ResultError                a tool returned what cannot be kept as JSON
+    │   ├── ResultError                a tool returned what cannot be kept as JSON
+    │   ├── StepTimedOut               it took longer than its timeout_s
+    │   └── StepCrashed                the process that ran it ended
     ├── ServiceUnavailable             the engine is closing or closed
     └── DatabaseError                  the environment: says what to do about it
         └── DatabaseInUse              another program holds this database
@@ -125,6 +127,18 @@ class ResultError(StepError):
     """A tool returned something that cannot be kept as JSON."""
 
     code = "ResultError"
+
+
+class StepTimedOut(StepError):
+    """A try of a step took longer than its node's ``timeout_s``. A retry policy knows it as TimeoutError."""
+
+    code = "TimeoutError"
+
+
+class StepCrashed(StepError):
+    """The process that ran a step ended before the tool did: it crashed, or somebody killed it."""
+
+    code = "StepCrashed"
 
 
 class ServiceUnavailable(WorkflowError):

@@ -9,21 +9,22 @@ import asyncio
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from engine.errors import ArgumentError, ResultError, StepError, WorkflowError
+from engine.errors import ArgumentError, ResultError, StepError, StepTimedOut, WorkflowError
+from engine.execution.output import Capture, StepLog
 from engine.flow.run_state import RunState
 from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
 from engine.model.events import StepCompleted, StepFailed, StepParked, StepStarted
-from engine.model.graph import RESULT_PORT, NodeDefinition
+from engine.model.graph import RESULT_PORT, Isolation, NodeDefinition
 from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 from engine.model.run import to_microseconds
 from engine.model.tool import Tool
-from engine.tools.context import ToolContext
+from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
 
 
 def now_us() -> int:
@@ -37,7 +38,10 @@ Outcome: TypeAlias = StepCompleted | StepFailed | StepParked
 
 @dataclass(slots=True)
 class Attempt:
-    """All a worker needs. ``values`` and ``state`` refer to the run's own values: to be copied, never changed."""
+    """All a worker needs. ``values`` and ``state`` refer to the run's own values: to be copied, never changed.
+
+    ``place`` says where it runs, once that is decided; ``cpu_ns`` what it took of its thread's processor time.
+    """
 
     started: StepStarted
     tool: Tool
@@ -45,7 +49,13 @@ class Attempt:
     state: dict[str, Any] | None
     save_as: str | None
     context: ToolContext
+    log: StepLog
+    isolation: Isolation = "auto"
+    timeout_s: float | None = None
+    place: str = ""
     began_ns: int = 0
+    cpu_ns: int = 0
+    ticket: list[None] = field(default_factory=lambda: [None])
 
     @property
     def run_id(self) -> str:
@@ -55,8 +65,24 @@ class Attempt:
         """Ask the tool to stop. Any thread."""
         self.context.cancel_event.set()
 
+    def claim(self) -> bool:
+        """Whether the caller is the one who says how the attempt ended: true for the first that asks. Any thread."""
+        try:
+            self.ticket.pop()
+        except IndexError:
+            return False
+        return True
 
-def prepare(run: RunState, node: int, tool: Tool, started: StepStarted, workspace: Path) -> Attempt:
+
+def prepare(
+    run: RunState,
+    node: int,
+    tool: Tool,
+    started: StepStarted,
+    workspace: Path,
+    log: StepLog | None = None,
+    on_progress: OnProgress | None = None,
+) -> Attempt:
     """The attempt, with the state and the results as they are now (section 3 of the semantics).
 
     Raises:
@@ -70,7 +96,12 @@ def prepare(run: RunState, node: int, tool: Tool, started: StepStarted, workspac
         values=_find_values(run, node, definition, tool, item),
         state=dict(run.state) if tool.takes_state else None,
         save_as=definition.save_as if item is None else None,
-        context=ToolContext(run.run_id, started.node, started.visit, started.attempt, workspace),
+        context=ToolContext(
+            run.run_id, started.node, started.visit, started.attempt, workspace, on_progress=on_progress
+        ),
+        log=log or StepLog(lambda *_: None),
+        isolation=definition.isolation,
+        timeout_s=definition.timeout_s,
     )
 
 
@@ -131,25 +162,31 @@ def _explain_missing(run: RunState, name: str) -> str:
 
 def execute(attempt: Attempt) -> Outcome:
     """Call the tool on this thread. Never raises."""
-    try:
-        return finish(attempt, attempt.tool.function(**begin(attempt)))
-    except BaseException as error:  # noqa: BLE001 - whatever a tool does is its step's failure
-        return fail(attempt, error)
+    with Capture(attempt.log):
+        cpu_ns = time.thread_time_ns()
+        try:
+            return finish(attempt, attempt.tool.function(**begin(attempt)))
+        except BaseException as error:  # noqa: BLE001 - whatever a tool does is its step's failure
+            return fail(attempt, error)
+        finally:
+            attempt.cpu_ns = time.thread_time_ns() - cpu_ns
 
 
 async def execute_async(attempt: Attempt) -> Outcome:
     """Await the tool on this event loop. Raises nothing, cancellation aside."""
-    try:
-        return finish(attempt, await attempt.tool.function(**begin(attempt)))
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit too: it would end the loop of all others
-        return fail(attempt, error)
+    with Capture(attempt.log):
+        try:
+            return finish(attempt, await attempt.tool.function(**begin(attempt)))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: it would end the loop of all others
+            return fail(attempt, error)
 
 
 def begin(attempt: Attempt) -> dict[str, Any]:
     """The tool's own copies of its arguments, of the types it asks for; the clock starts."""
     attempt.began_ns = time.perf_counter_ns()
+    attempt.context.check_cancelled()
     tool = attempt.tool
     arguments = tool.coerce({name: copy_json(value) for name, value in attempt.values.items()})
     if attempt.state is not None:
@@ -230,6 +267,16 @@ def fail(attempt: Attempt, error: BaseException) -> StepFailed:
         duration_us=_duration_us(attempt),
         item=started.item,
     )
+
+
+def fail_timed_out(attempt: Attempt) -> StepFailed:
+    """The failure of an attempt that took longer than it may."""
+    return fail(attempt, StepTimedOut(f"timed out after {attempt.timeout_s:g} s"))
+
+
+def fail_cancelled(attempt: Attempt) -> StepFailed:
+    """The end of an attempt that was stopped because its run was cancelled."""
+    return fail(attempt, StepWasCancelled(f'The step "{attempt.started.node}" was cancelled.'))
 
 
 def _duration_us(attempt: Attempt) -> int:

@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from engine.errors import ServiceUnavailable, StepError
-from engine.execution.async_loop import AsyncLoop
 from engine.execution.attempts import Attempt, now_us, prepare
-from engine.execution.qt_pool import ThreadPool
+from engine.execution.executors import Executors
 from engine.execution.snapshots import take_snapshot
 from engine.flow.decide import decide
 from engine.flow.run_state import RunState, WaitingStep
@@ -50,6 +49,7 @@ from engine.model.events import (
     StepDue,
     StepFailed,
     StepParked,
+    StepProgress,
     StepRetrying,
     StepsAbandoned,
     StepStarted,
@@ -112,8 +112,7 @@ class Conductor:
         self._workspace = workspace
         self._cancel_grace_s = cancel_grace_s
         self._inbox: queue.SimpleQueue[_Report | _Call] = queue.SimpleQueue()
-        self._pool = ThreadPool(workers, self.post)
-        self._async = AsyncLoop(self.post)
+        self._executors = Executors(workers, self.post)
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
         self._recent: OrderedDict[str, LiveRun] = OrderedDict()
@@ -126,6 +125,7 @@ class Conductor:
         self._changed: dict[str, LiveRun] = {}
         self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
         self._stops: list[Attempt] = []
+        self._given_up: list[Attempt] = []
         self._answers: list[tuple[Future[Any], Any]] = []
         self._ended: list[LiveRun] = []
 
@@ -149,6 +149,10 @@ class Conductor:
     @property
     def running_steps(self) -> int:
         return sum(len(live.attempts) for live in list(self._runs.values()))
+
+    @property
+    def abandoned_steps(self) -> int:
+        return self._executors.abandoned
 
     def post(self, run_id: str, event: RunEvent) -> None:
         """Report something that happened to a run."""
@@ -187,6 +191,10 @@ class Conductor:
             self._subscribers = [other for other in self._subscribers if other is not subscriber]
 
         return unsubscribe
+
+    def subscribe_progress(self, subscriber: Callable[[StepProgress], None]) -> Callable[[], None]:
+        """Be told how far steps are, on their threads."""
+        return self._executors.subscribe_progress(subscriber)
 
     # On the engine's thread -----------------------------------------------------------------------------------
 
@@ -316,7 +324,7 @@ class Conductor:
                     self._wake_later(run_id, fact)
                 case StepCancelled():
                     if (attempt := live.attempts.pop((fact.node, fact.item), None)) is not None:
-                        self._stops.append(attempt)
+                        self._given_up.append(attempt)
                 case _ if isinstance(fact, _STATUS_EVENTS):
                     self._changed[run_id] = live
         if events and live.state.status.is_final:
@@ -330,7 +338,9 @@ class Conductor:
         tool = live.tools[node]
         assert tool is not None, "a run with a missing tool is refused, or waits"
         try:
-            attempt = prepare(run, node, tool, started, self._workspace)
+            log = self._executors.open_log(run.run_id, started)
+            watch = self._executors.open_progress(run.run_id, started) if tool.takes_context else None
+            attempt = prepare(run, node, tool, started, self._workspace, log, watch)
         except StepError as error:
             failed = StepFailed(
                 now_us(),
@@ -388,12 +398,13 @@ class Conductor:
             if isinstance(attempt, StepFailed):
                 self.post(live.state.run_id, attempt)
             elif live.attempts.get((attempt.started.node, attempt.started.item)) is attempt:
-                (self._async if attempt.tool.is_async else self._pool).submit(attempt)
+                self._executors.submit(attempt)
         stops, self._stops = self._stops, []
         for attempt in stops:
-            attempt.cancel()
-            if attempt.tool.is_async:
-                self._async.cancel(attempt)
+            self._executors.stop(attempt)
+        given_up, self._given_up = self._given_up, []
+        for attempt in given_up:
+            self._executors.give_up(attempt)
 
     def _tell(self) -> None:
         entries, self._entries = self._entries, []
@@ -446,8 +457,7 @@ class Conductor:
         while time.monotonic() < deadline and self.running_steps and self._thread.is_alive():
             time.sleep(0.005)
         self.post_call(self._drop_all)
-        ended = self._async.close(1.0)
-        ended = self._pool.close(1.0) and ended
+        ended = self._executors.close(1.0)
         self.post_call(self._end)
         self._thread.join(2.0)
         self._stopped.set()  # also ends a wait for a full disk

@@ -14,6 +14,7 @@ from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor, LiveRun, Subscriber
+from engine.execution.executors import check_isolation
 from engine.execution.following import follow_journal
 from engine.execution.history import RunHistory
 from engine.execution.preparing import (
@@ -42,6 +43,7 @@ from engine.model.events import (
     SignalReceived,
     StepAllowed,
     StepDecided,
+    StepProgress,
 )
 from engine.model.run import EventRecord, RunSnapshot, RunSummary
 from engine.model.status import RunStatus
@@ -142,7 +144,7 @@ class ExecutionEngine(RunHistory):
                 return _done(value=False)
             run = self._load_run(about)
             catalog = self.tools.list_tools()
-            problems = check_runnable(run.plan.graph, catalog)
+            problems = check_runnable(run.plan.graph, catalog) or check_isolation(run.plan.graph, catalog)
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
             live = LiveRun(run, about, bind_tools(run.plan, catalog))
@@ -265,6 +267,14 @@ class ExecutionEngine(RunHistory):
         """
         return self._conductor.subscribe(callback)
 
+    def subscribe_progress(self, callback: Callable[[StepProgress], None]) -> Callable[[], None]:
+        """Have what tools say of their progress handed to ``callback``; returns what ends it.
+
+        At most ten times a second for a step. It is called on the step's thread and must only put it aside. Progress is
+        not among the events: it is not stored, and has no ``seq``.
+        """
+        return self._conductor.subscribe_progress(callback)
+
     def iter_events(
         self, since: int = 0, run_id: str | None = None, timeout: float | None = None
     ) -> Iterator[EventRecord]:
@@ -284,6 +294,11 @@ class ExecutionEngine(RunHistory):
     def running_steps(self) -> int:
         """How many steps are running or queued for a worker."""
         return self._conductor.running_steps
+
+    @property
+    def abandoned_steps(self) -> int:
+        """How many threads are still busy with a step that was given up: it timed out, or its run has ended."""
+        return self._conductor.abandoned_steps
 
     @property
     def active_runs(self) -> int:

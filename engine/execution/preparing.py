@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import ResultError, ValidationError
 from engine.execution.conductor import LiveRun
+from engine.execution.executors import check_isolation
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
@@ -32,8 +33,12 @@ class PreparedGraph:
         """The first thing that keeps the graph from running with these tools."""
         checked = self._checked
         if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
-            checked = self._checked = (tools, next(iter(check_runnable(self.plan.graph, catalog)), None))
+            checked = self._checked = (tools, self._look(catalog))
         return checked[1]
+
+    def _look(self, catalog: dict[str, Tool]) -> Problem | None:
+        graph = self.plan.graph
+        return next(iter(check_runnable(graph, catalog) or check_isolation(graph, catalog)), None)
 
 
 class PreparedGraphs:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from PySide6.QtCore import QRunnable, QThreadPool
 
-from engine.execution.attempts import Attempt, Outcome, execute
+from engine.execution.attempts import Attempt, Outcome, execute, fail_timed_out
+from engine.execution.deadlines import Deadlines
 
 Report = Callable[[str, Outcome], None]
+
+CPU_BOUND_NS = 50_000_000
+"""A call that took more of the processor than this is looked at."""
 
 _abandoned: list[QThreadPool] = []
 """Pools whose tools would not end: a pool's destructor would wait for them, holding the interpreter."""
@@ -29,38 +34,97 @@ class _Worker(QRunnable):
 
 
 class ThreadPool:
-    """Runs attempts on at most ``size`` threads. Threads are started as they are needed and stay until ``close``."""
+    """Runs attempts on at most ``size`` threads. Threads are started as they are needed and stay until ``close``.
 
-    def __init__(self, size: int, report: Report) -> None:
+    A thread whose attempt was given up is not one of the ``size``: another takes its place until it returns.
+    """
+
+    def __init__(
+        self, size: int, deadlines: Deadlines, report: Report, observe: Callable[[Attempt], None]
+    ) -> None:
         self.size = size
+        self._deadlines = deadlines
         self._report = report
+        self._observe = observe
         self._queue: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._workers = 0
         self._free = 0
+        self._lost = 0
         self._pool = QThreadPool()
         self._pool.setMaxThreadCount(size)
         self._pool.setExpiryTimeout(-1)
+
+    @property
+    def lost(self) -> int:
+        """How many threads are still busy with an attempt that was given up."""
+        return self._lost
 
     def submit(self, attempt: Attempt) -> None:
         """Run the attempt when a thread is free; its outcome is reported from that thread."""
         self._queue.put(attempt)
         with self._lock:
             self._free -= 1  # counts threads that wait for work, less the work that waits
-            if self._free >= 0 or self._workers >= self.size:
-                return
-            self._workers += 1
-            self._free += 1
+            self._hire()
+
+    def give_up(self, attempt: Attempt) -> bool:
+        """Expect nothing of the attempt any more; whether its end was still open. Any thread."""
+        with self._lock:
+            if not attempt.claim():
+                return False
+            if attempt.began_ns:
+                self._lost += 1
+                self._pool.setMaxThreadCount(self.size + self._lost)
+                self._hire()
+        attempt.cancel()
+        attempt.log.close()
+        return True
+
+    def _hire(self) -> None:
+        if self._free >= 0 or self._workers >= self.size + self._lost:
+            return
+        self._workers += 1
+        self._free += 1
         self._pool.start(_Worker(self._work))
 
     def _work(self) -> None:
         while (attempt := self._queue.get()) is not None:
-            run_id = attempt.run_id
-            outcome = execute(attempt)
+            stays = self._serve(attempt)
             del attempt  # what it refers to is free while this thread waits
-            self._report(run_id, outcome)
+            if not stays:
+                return
+
+    def _serve(self, attempt: Attempt) -> bool:
+        """Run one attempt; whether this thread is still needed."""
+        with self._lock:
+            if not attempt.ticket:  # given up while it waited
+                self._free += 1
+                return True
+            attempt.began_ns = time.perf_counter_ns()
+        deadline = None
+        if attempt.timeout_s is not None:
+            deadline = self._deadlines.call_later(attempt.timeout_s, lambda: self._time_out(attempt))
+        outcome = execute(attempt)
+        if deadline is not None:
+            deadline.cancel()
+        if attempt.cpu_ns > CPU_BOUND_NS:
+            self._observe(attempt)
+        if attempt.claim():
+            self._report(attempt.run_id, outcome)
             with self._lock:
                 self._free += 1
+            return True
+        with self._lock:
+            self._lost -= 1
+            if self._workers > self.size + self._lost:
+                self._workers -= 1
+                return False
+            self._free += 1
+        return True
+
+    def _time_out(self, attempt: Attempt) -> None:
+        if self.give_up(attempt):
+            self._report(attempt.run_id, fail_timed_out(attempt))
 
     def close(self, timeout_s: float) -> bool:
         """Let the threads end after their present work; whether they did in time. Nothing may be submitted after."""

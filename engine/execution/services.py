@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 from engine.config import AppConfig
@@ -12,6 +13,24 @@ from engine.storage.journal import StateManager
 from engine.tools.builtin import register_builtin_tools
 from engine.tools.discovery import LoadFailure, load_tools_dir
 from engine.tools.registry import ToolRegistry
+
+_SWITCH_INTERVAL_S = 0.0005
+"""How long a busy thread keeps the interpreter to itself while others want it.
+
+Measured on two cores with runs of ten steps, alone and beside one thread (two) that is busy in pure Python:
+
+    =========  ==========  ================  ======================
+    interval   alone       beside it         what it still gets done
+    =========  ==========  ================  ======================
+    5 ms       2.2 ms      202 (1,054) ms    100 %
+    1 ms       2.1 ms      44 (194) ms       92 %
+    0.5 ms     2.1 ms      28 (41) ms        84 %
+    0.2 ms     2.5 ms      6 (26) ms         67 %
+    0.1 ms     3.0 ms      3 (12) ms         57 %
+    =========  ==========  ================  ======================
+
+Half a millisecond costs runs nothing and a busy tool a sixth; tools that burn CPU leave for a process anyway.
+"""
 
 
 @dataclass(slots=True)
@@ -34,12 +53,13 @@ class Services:
 
 
 def open_services(config: AppConfig | None = None) -> Services:
-    """Open the database, load the tools, and let unfinished runs go on.
+    """Open the database, load the tools, and let unfinished runs go on. For a program that is ours to tune.
 
     Raises:
         DatabaseError: the database cannot be used; says what to do.
     """
     config = config or AppConfig()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     database = open_database(config)
     try:
         registry = ToolRegistry()

@@ -20,6 +20,7 @@ from engine.model.events import (
     INTERRUPTED,
     BreakpointsSet,
     CancelRequested,
+    LogWritten,
     RunAccepted,
     RunContinued,
     RunEvent,
@@ -94,6 +95,8 @@ def _change_run(run: RunState, happened: RunEvent) -> list[RunEvent]:
             _set_breakpoints(run, happened.nodes)
         case RunSuspended():
             run.suspended = True
+        case LogWritten():
+            pass  # told, and that is all
         case RunWaiting():
             run.status, run.waiting_for = RunStatus.WAITING, happened.reason
         case _:

@@ -10,6 +10,7 @@ from engine.model.events import (
     BreakpointsSet,
     CancelRequested,
     JournalEntry,
+    LogWritten,
     RunAccepted,
     RunCancelled,
     RunCompleted,
@@ -87,7 +88,14 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             return "execution_status_update", None, "Run goes on", {"status": "running"}
         case RunResumed() | RunRetried() | RunContinued():
             return "workflow_resumed", None, _RESUMED[type(event)], {"status": "running"}
-        case CancelRequested() | StepsAbandoned() | StepAllowed() | BreakpointsSet() | RunSuspended():
+        case (
+            LogWritten()
+            | CancelRequested()
+            | StepsAbandoned()
+            | StepAllowed()
+            | BreakpointsSet()
+            | RunSuspended()
+        ):
             return _describe_note(event)
         case _:
             return _describe_step(event)
@@ -101,9 +109,15 @@ _RESUMED: dict[type, str] = {
 
 
 def _describe_note(
-    event: CancelRequested | StepsAbandoned | StepAllowed | BreakpointsSet | RunSuspended,
+    event: LogWritten | CancelRequested | StepsAbandoned | StepAllowed | BreakpointsSet | RunSuspended,
 ) -> tuple[str, str | None, str, dict[str, Any]]:
+    data: dict[str, Any]
     match event:
+        case LogWritten():
+            data = {"level": event.level, "visit": event.visit, "attempt": event.attempt}
+            if event.item is not None:
+                data["item"] = event.item
+            return "log", event.node, event.message, data
         case CancelRequested():
             return "log", None, "Cancel requested", {"level": "info"}
         case StepsAbandoned():

@@ -182,6 +182,32 @@ class StepCancelled:
 
 
 @dataclass(slots=True)
+class LogWritten:
+    """A line that a tool printed or logged. ``level`` is debug, info, warning, error or critical."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    level: str
+    message: str
+    item: int | None = None
+
+
+class StepProgress(NamedTuple):
+    """How far a running step has come, as its tool says: ``done`` of ``total``. No fact of the run: it is not stored."""
+
+    run_id: str
+    node: str
+    visit: int
+    attempt: int
+    item: int | None
+    done: float
+    total: float | None
+    message: str
+
+
+@dataclass(slots=True)
 class CancelRequested:
     at: int
 
@@ -305,6 +331,7 @@ RunEvent: TypeAlias = (
     | StepDecided
     | StepSkipped
     | StepCancelled
+    | LogWritten
     | CancelRequested
     | StepsAbandoned
     | RunCompleted
@@ -334,6 +361,7 @@ INPUTS = (
     StepCompleted,
     StepFailed,
     StepDue,
+    LogWritten,
     StepParked,
     SignalReceived,
     StepDecided,

@@ -13,6 +13,7 @@ from pydantic_core import PydanticKnownError
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 EdgeKind = Literal["success", "error"]
+Isolation = Literal["auto", "thread", "process"]
 Reducer = Literal["replace", "append", "extend", "add", "merge", "min", "max"]
 
 ELSE = "else"
@@ -89,6 +90,13 @@ class NodeDefinition(_Value):
     retry: RetryPolicy | None = Field(default=None, description="Left out: a failed step is not tried again.")
     default_result: Any = Field(
         default=None, description='The result after a failure with on_error "continue".'
+    )
+    isolation: Isolation = Field(
+        default="auto",
+        description="process: can be stopped, and its crash is only the step's; auto: there if it should be.",
+    )
+    timeout_s: float | None = Field(
+        default=None, gt=0, le=31_536_000, description="A try of the step that takes longer has failed."
     )
 
     _whole = field_validator("max_parallel", mode="before")(_is_whole)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import StepError
+
+OnProgress = Callable[[float, float | None, str], None]
 
 
 class StepWasCancelled(StepError):
@@ -30,6 +34,7 @@ class ToolContext:
     attempt: int
     workspace: Path
     cancel_event: threading.Event = field(default_factory=threading.Event, repr=False)
+    on_progress: OnProgress | None = field(default=None, repr=False)
 
     @property
     def cancelled(self) -> bool:
@@ -40,3 +45,15 @@ class ToolContext:
         """Do nothing, or raise ``StepWasCancelled`` once the step should stop. For long loops in tools."""
         if self.cancel_event.is_set():
             raise StepWasCancelled(f'The step "{self.node_id}" was cancelled.')
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tell those who watch how far the step has come: ``done`` of ``total``, in units of the tool's choice.
+
+        Cheap enough to be called in a loop: most calls within a tenth of a second of another are dropped. Nothing of it is
+        kept. Raises ``ValueError`` for what is not a finite number.
+        """
+        numbers = [float(done), None if total is None else float(total)]
+        if not all(math.isfinite(number) for number in numbers if number is not None):
+            raise ValueError("progress takes finite numbers")
+        if self.on_progress is not None and not self.cancel_event.is_set():
+            self.on_progress(numbers[0] or 0.0, numbers[1], str(message)[:1_000])

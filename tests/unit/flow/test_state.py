@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.errors import ResultError
 from engine.flow.state import DELETE, StateView, find_changes, reduce_value
 from engine.flow.values import copy_json
-from tests.unit.flow.test_values import json_values
+from tests.unit.json_values import json_values
 
 STATE = {"n": 1, "items": [1, 2], "deep": {"a": {"b": 1}}}
 
@@ -111,7 +111,8 @@ def test_a_state_tool_that_returns_no_dict_fails_with_advice(returned):
 
 
 @given(
-    st.dictionaries(st.text(), json_values, max_size=4), st.dictionaries(st.text(), json_values, max_size=4)
+    st.dictionaries(st.text(), json_values(), max_size=4),
+    st.dictionaries(st.text(), json_values(), max_size=4),
 )
 def test_applying_the_difference_gives_what_the_tool_left(before, wanted):
     view = StateView(before)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.errors import DatabaseError
 from engine.model.events import RunAccepted, RunEvent, StepCompleted
 from engine.storage.codec import LARGE_BYTES, decode_event, encode_event
-from tests.unit.flow.test_values import json_values
+from tests.unit.json_values import json_values
 
 counts = st.integers(0, 2**40)
 fields = {
@@ -20,9 +20,9 @@ fields = {
     "str": st.text(max_size=8),
     "str | None": st.none() | st.text(max_size=8),
     "bool": st.booleans(),
-    "Any": json_values,
-    "dict[str, Any] | None": st.none() | st.dictionaries(st.text(max_size=4), json_values, max_size=3),
-    "dict[str, Any]": st.dictionaries(st.text(max_size=4), json_values, max_size=3),
+    "Any": json_values(),
+    "dict[str, Any] | None": st.none() | st.dictionaries(st.text(max_size=4), json_values(), max_size=3),
+    "dict[str, Any]": st.dictionaries(st.text(max_size=4), json_values(), max_size=3),
     "tuple[str, ...]": st.lists(st.text(max_size=4), max_size=3).map(tuple),
     "tuple[int, ...]": st.lists(counts, max_size=3).map(tuple),
 }
