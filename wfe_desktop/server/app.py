@@ -16,11 +16,11 @@ from aiohttp import WSCloseCode, web
 from engine.execution.services import Services
 from wfe_desktop.server import docs_routes, graph_routes, run_routes, system_routes
 from wfe_desktop.server.connections import connection_factory
-from wfe_desktop.server.context import DatabaseThreads, ServerContext, in_new_thread
+from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import to_http_error
 from wfe_desktop.server.hub import Hub
 from wfe_desktop.server.openapi import PREFIX
-from wfe_desktop.server.routing import Handler, Route
+from wfe_desktop.server.routing import ROUTES, Handler, Route
 from wfe_desktop.server.security import (
     ANSWER_HEADERS,
     Guard,
@@ -31,6 +31,7 @@ from wfe_desktop.server.security import (
     own_names,
     token_of,
 )
+from wfe_desktop.server.threads import DatabaseThreads, in_new_thread
 from wfe_desktop.server.websocket import websocket
 
 PREFIXES: Final = ("", PREFIX)
@@ -70,15 +71,15 @@ def create_app(services: Services) -> web.Application:
         DatabaseThreads(),
         Hub(services.engine),
         asyncio.Event(),
-        tuple(routes()),
         needs_token=token_of(services.config) is not None,
     )
     app[CONTEXT] = context
+    app[ROUTES] = table = tuple(routes())
     for prefix in PREFIXES:
-        for route in context.routes:
+        for route in table:
             add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
             handler = partial(_page_or_json, route.handler) if route.path == "/" else route.handler
-            add(prefix + _pattern(route, context.routes), partial(handler, context))
+            add(prefix + _pattern(route, table), partial(handler, context))
         for path in ("/ws", "/ws/monitor"):
             app.router.add_route("GET", prefix + path, partial(websocket, context))
         app.router.add_get(f"{prefix}/docs", partial(docs_routes.docs_page, context))

@@ -12,7 +12,7 @@ from aiohttp import web
 from engine.execution.services import Services
 from wfe_desktop.server.context import ServerContext, program_version
 from wfe_desktop.server.openapi import Shown, make_document
-from wfe_desktop.server.routing import Answer, Call, NoQuery, RouteTable
+from wfe_desktop.server.routing import ROUTES, Answer, Call, NoQuery, Route, RouteTable
 
 table = RouteTable("Server")
 
@@ -55,13 +55,11 @@ FILES: Final[Mapping[str, str]] = {
 async def openapi_document(call: Call[NoQuery]) -> Answer:
     """OpenAPI 3.1. Its examples name a graph, a run and a tool that are there now, so that they work when pasted."""
     address = f"{call.request.scheme}://{call.request.host}"
-    return Answer(await call.server.database.run(_document, call.server, address))
+    return Answer(await call.server.database.run(_document, call.server, call.request.app[ROUTES], address))
 
 
-def _document(server: ServerContext, address: str) -> dict[str, Any]:
-    return make_document(
-        server.routes, program_version(), _shown(server.services, address, server.needs_token)
-    )
+def _document(server: ServerContext, routes: tuple[Route, ...], address: str) -> dict[str, Any]:
+    return make_document(routes, program_version(), _shown(server.services, address, server.needs_token))
 
 
 def _shown(services: Services, address: str, needs_token: bool) -> Shown:

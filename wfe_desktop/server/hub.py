@@ -10,14 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from engine.flow.presenter import present
 from engine.model.events import JournalEntry
 from wfe_desktop.server.jsonio import encode_json
-
-if TYPE_CHECKING:
-    from wfe_desktop.server.subscriber import Subscriber
 
 ENTRIES_A_TURN: Final = 500
 MAX_INBOX: Final = 200_000
@@ -69,15 +66,26 @@ def event_message(entry: JournalEntry) -> dict[str, Any]:
     }
 
 
+class Client(Protocol):
+    """Who is told what happens. For the loop's thread."""
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether it has not come to sending on what it has."""
+
+    def take(self, frames: Sequence[Frame]) -> None:
+        """New events, in order."""
+
+
 class Hub:
-    """Hands the journal's events to subscribers. Everything but the engine's callback is for the loop's thread.
+    """Hands the journal's events to its clients. Everything but the engine's callback is for the loop's thread.
 
     ``dispatched`` is the last seq handed out, ``delivered`` how many events were.
     """
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.clients: set[Subscriber] = set()
+        self.clients: set[Client] = set()
         self.dispatched = 0
         self.delivered = 0
         self._inbox: deque[JournalEntry] = deque()

@@ -92,6 +92,10 @@ class Route:
     tag: str = ""
 
 
+ROUTES: Final[web.AppKey[tuple[Route, ...]]] = web.AppKey("routes", tuple)
+"""Where the application keeps all its routes."""
+
+
 class RouteTable:
     """Collects routes where their handlers are written. ``tag`` is the heading they stand under."""
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from engine.errors import WorkflowError
 from engine.model.events import JournalEntry
-from wfe_desktop.server.context import DatabaseThreads
 from wfe_desktop.server.hub import Frame, Hub
+from wfe_desktop.server.threads import DatabaseThreads
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import pytest
 
 from engine.model.events import JournalEntry, RunStarted, StepStarted
 from wfe_desktop.server import subscriber as subscriber_module
-from wfe_desktop.server.context import DatabaseThreads
 from wfe_desktop.server.hub import Hub
 from wfe_desktop.server.subscriber import HISTORY_PAGE, MAX_QUEUED, Subscriber
+from wfe_desktop.server.threads import DatabaseThreads
 
 
 class MemoryJournal:
