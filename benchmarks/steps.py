@@ -1,4 +1,4 @@
-"""What a durable step costs: ``python benchmarks/steps.py [--rounds 5] [--synchronous normal full] [W1 W2 ...]``.
+"""What a durable step costs: ``python benchmarks/steps.py [W1 W2 ...] [--rounds 5] [--synchronous normal full]``.
 
 Workloads (each step is x + 1, every step recorded):
   W1  200 runs of a chain of 10 steps, one after another

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 56, 150, 40, 48
+LEFT, RIGHT, TOP, BOTTOM = 76, 170, 40, 48
 COLOURS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea")
 INK, FAINT, PAPER = "#1f2937", "#e5e7eb", "#ffffff"
 
@@ -35,7 +35,7 @@ def draw_lines(path: Path, title: str, x_label: str, y_label: str, lines: Mappin
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
         _text(LEFT, 22, title, size=14),
         _text(LEFT, HEIGHT - 10, x_label),
-        _text(8, TOP - 6, y_label, size=11),
+        _text(8, 22, y_label, size=11),
     ]
     for step in range(5):
         y = most_y * step / 4
