@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from engine.errors import ToolDefinitionError
 from engine.model.graph import RESULT_PORT
+from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 from engine.model.tool import InputPort, OutputPort, Tool
 from engine.tools.arguments import ParameterSpec, make_coerce
 from engine.tools.context import ToolContext
@@ -38,6 +39,8 @@ _HINT_FAULTS = (
     TypeError,
     RecursionError,
 )
+
+_OUTCOMES = (EndRun, WaitForSignal, WaitUntil)
 
 
 def build_tool(name: str, function: Callable[..., Any], declared: ToolDeclaration | None = None) -> Tool:
@@ -247,9 +250,10 @@ class _Reader:
         """The hint of the result. One that only type checkers know is no fault: the result can be anything then."""
         annotation = self._signature.return_annotation
         try:
-            return Any if annotation is inspect.Signature.empty else self._resolve(annotation)
+            hint = Any if annotation is inspect.Signature.empty else self._resolve(annotation)
         except (NameError, SyntaxError, TypeError, AttributeError):
             return Any
+        return _without_outcomes(hint)
 
     def _fault(self, reason: str) -> ToolDefinitionError:
         return ToolDefinitionError(
@@ -335,6 +339,14 @@ def _as_json(default: Any) -> Any:
     except (ValueError, TypeError, RecursionError):
         return None
     return made
+
+
+def _without_outcomes(hint: Any) -> Any:
+    """The hint without what stands for no result: a step that waits, or that ends the run."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        left = [part for part in typing.get_args(hint) if part not in _OUTCOMES]
+        return typing.Union[tuple(left)] if left else Any  # noqa: UP007 - the parts are known only now
+    return Any if hint in _OUTCOMES else hint
 
 
 def _fields_of(hint: Any) -> dict[str, tuple[Any, str]]:

@@ -14,7 +14,7 @@ from tests.integration.engine.conftest import Bench, make_graph
 APPROVAL = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 
 
-def ask() -> object:
+def ask() -> WaitForSignal:
     return WaitForSignal("approve", APPROVAL, "Is this all right?")
 
 
@@ -92,7 +92,7 @@ def test_waiting_survives_a_restart(tmp_path):
 
 def test_a_step_waits_until_its_time_without_a_thread(bench):
     @bench.tool
-    def later() -> object:
+    def later() -> int | WaitUntil:
         return WaitUntil(datetime.now(UTC) + timedelta(seconds=0.05), result=7)
 
     began = time.monotonic()
@@ -150,7 +150,7 @@ def test_the_run_is_waiting_only_while_nothing_runs(asking):
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
 def test_a_tool_can_end_the_run(bench, status):
     @bench.tool
-    def finish() -> object:
+    def finish() -> EndRun:
         return EndRun(status, "enough")
 
     @bench.tool
