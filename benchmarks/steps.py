@@ -165,7 +165,7 @@ def print_beside(kind: Kind, folder: Path, rounds: int) -> None:
         beside.append(answers[3]["seconds"] * 1e3 / runs)
     one, two = Figure(alone), Figure(beside)
     print(
-        "\nW7: milliseconds a run of 10 steps, alone and beside a CPU-bound tool in the same engine, as shipped\n"
+        "\nW7: milliseconds a run of 10 steps, alone and beside a CPU-bound tool in the same engine (normal)\n"
     )
     print("| alone | beside | ratio | target |\n|---:|---:|---:|---:|")
     print(f"| {one.median:.1f} | {two.median:.1f} ({two.spread}) | {two.median / one.median:.1f}x | 3x |")
