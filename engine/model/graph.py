@@ -100,6 +100,7 @@ class NodeDefinition(_Value):
     )
 
     _whole = field_validator("max_parallel", mode="before")(_is_whole)
+    _number = field_validator("timeout_s", mode="before")(_is_number)
 
 
 class EdgeDefinition(_Value):
