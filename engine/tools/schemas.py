@@ -89,16 +89,19 @@ def _modernize_typed_dict(hint: Any) -> Any:
     return made
 
 
-def schema_types(schema: Mapping[str, Any]) -> frozenset[str]:
-    """The JSON types a schema allows; empty where it does not say, so that anything may come."""
-    return _types_of(schema, schema, 0)
+def schema_types(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> frozenset[str]:
+    """The JSON types a schema allows; empty where it does not say, so that anything may come.
+
+    ``root``: the whole that its references point into, where it is a part.
+    """
+    return _types_of(schema, schema if root is None else root, 0)
 
 
 def _types_of(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> frozenset[str]:
     if depth > 20:
         return frozenset()
     if "$ref" in schema:
-        return _types_of(_resolve(schema["$ref"], root), root, depth + 1)
+        return _types_of(find_reference(schema["$ref"], root), root, depth + 1)
     declared = schema.get("type")
     if declared is not None:
         return frozenset([declared] if isinstance(declared, str) else declared)
@@ -113,7 +116,8 @@ def _types_of(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) ->
     return frozenset()
 
 
-def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+def find_reference(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a ``$ref`` inside ``root`` stands for; empty where it leads nowhere."""
     target: Any = root
     for part in reference.removeprefix("#/").split("/"):
         target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
@@ -154,7 +158,7 @@ def _describe(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) ->
     if depth > 4:
         return "value"
     if "$ref" in schema:
-        return _describe(_resolve(schema["$ref"], root), root, depth + 1)
+        return _describe(find_reference(schema["$ref"], root), root, depth + 1)
     if "enum" in schema:
         choices = [show(value) for value in schema["enum"]]
         return f"one of {', '.join(choices)}" if len(choices) > 1 else "".join(choices)

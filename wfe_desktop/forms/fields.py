@@ -16,7 +16,8 @@ from typing import Any, Final, TypeAlias
 from engine.errors import ValidationError
 from engine.flow.strict_json import parse_json
 from engine.model.tool import InputPort
-from wfe_desktop.forms.schema import Schema, allowed_types, check_value, resolve, split_null
+from engine.tools.schemas import schema_types
+from wfe_desktop.forms.schema import Schema, check_value, resolve, split_null
 
 
 class Unset(Enum):
@@ -151,7 +152,7 @@ def make_spec(port: InputPort) -> FieldSpec:
     """The field for a tool's parameter."""
     plain, nullable = split_null(port.schema)
     choices = _choices(plain)
-    types = allowed_types(plain)
+    types = schema_types(plain)
     kind = _kind(port.name, plain, types, choices)
     return FieldSpec(
         name=port.name,
@@ -209,7 +210,7 @@ def _hint(schema: Schema, types: frozenset[str], choices: tuple[Any, ...], *, nu
     if choices:
         words = "choice"
     elif types == {"array"} and isinstance(resolved.get("items"), Mapping):
-        inner = _type_words(allowed_types({**resolved["items"], "$defs": schema.get("$defs", {})}))
+        inner = _type_words(schema_types({**resolved["items"], "$defs": schema.get("$defs", {})}))
         words = "list" if inner == "any" else f"list of {inner}"
     else:
         words = _type_words(types)

@@ -1,10 +1,12 @@
-"""JSON Schema, as far as forms need it: which types it allows, and what is wrong with a value, in a sentence."""
+"""JSON Schema, as far as forms need it: what is wrong with a value, in a sentence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
+
+from engine.tools.schemas import find_reference, json_type, schema_types
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -24,10 +26,7 @@ def resolve(schema: Schema, root: Schema) -> Schema:
     """Follows ``$ref`` inside the schema itself, and an ``allOf`` of one."""
     for _ in range(_MAX_DEPTH):
         if "$ref" in schema:
-            target: Any = root
-            for part in str(schema["$ref"]).removeprefix("#/").split("/"):
-                target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
-            schema = target
+            schema = find_reference(schema["$ref"], root)
         elif len(schema.get("allOf", ())) == 1 and "type" not in schema:
             schema = schema["allOf"][0]
         else:
@@ -54,46 +53,6 @@ def split_null(schema: Schema) -> tuple[Schema, bool]:
     return schema, False
 
 
-def allowed_types(schema: Schema) -> frozenset[str]:
-    """The JSON types a value may have; empty where any may come."""
-    return _allowed(schema, schema, 0)
-
-
-def _allowed(schema: Schema, root: Schema, depth: int) -> frozenset[str]:
-    schema = resolve(schema, root)
-    declared = schema.get("type")
-    if isinstance(declared, str):
-        return frozenset([declared])
-    if declared:
-        return frozenset(declared)
-    if "enum" in schema or "const" in schema:
-        return frozenset(type_name(value) for value in schema.get("enum", [schema.get("const")]))
-    options = schema.get("anyOf") or schema.get("oneOf")
-    if not options or depth > _MAX_DEPTH:
-        return frozenset()
-    found = [_allowed(option, root, depth + 1) for option in options]
-    return frozenset().union(*found) if all(found) else frozenset()
-
-
-def type_name(value: object) -> str:
-    """The name JSON Schema has for the type of a value."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list() | tuple():
-            return "array"
-        case _:
-            return "object"
-
-
 def check_value(schema: Schema, value: Any) -> str | None:
     """What is wrong with a value, as a sentence; None where nothing is, or nothing that we can tell."""
     fault = _fault(schema, value, schema, 0)
@@ -111,11 +70,11 @@ def _fault(schema: Schema, value: Any, root: Schema, depth: int) -> str | None:
         fitting = [
             fault
             for option, fault in zip(options, faults, strict=True)
-            if _type_fits(_allowed(option, root, 0), value)
+            if _type_fits(schema_types(option, root), value)
         ]
-        return fitting[0] if fitting else f"takes {_type_list(_allowed(schema, root, 0))}"
-    if not _type_fits(_allowed(schema, root, 0), value):
-        return f"takes {_type_list(_allowed(schema, root, 0))}"
+        return fitting[0] if fitting else f"takes {_type_list(schema_types(schema, root))}"
+    if not _type_fits(schema_types(schema, root), value):
+        return f"takes {_type_list(schema_types(schema, root))}"
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if allowed is not None and value not in allowed:
         return f"must be one of: {', '.join(map(str, allowed))}"
@@ -123,9 +82,9 @@ def _fault(schema: Schema, value: Any, root: Schema, depth: int) -> str | None:
 
 
 def _type_fits(types: frozenset[str], value: Any) -> bool:
-    if not types or type_name(value) in types:
+    if not types or json_type(value) in types:
         return True
-    if type_name(value) == "integer":
+    if json_type(value) == "integer":
         return "number" in types
     return isinstance(value, float) and value.is_integer() and "integer" in types
 
