@@ -58,7 +58,7 @@ class Sizes:
     passes: int = 1_000
     sleepers: int = 100
     nodes: int = 5_000
-    beside: int = 10
+    beside: int = 60
 
 
 def chain_pairs(count: int) -> tuple[tuple[int, int], ...]:
