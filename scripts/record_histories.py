@@ -26,7 +26,8 @@ from engine import (
 from engine.storage.codec import encode_event
 from engine.storage.database import open_database
 
-FOLDER = Path(__file__).resolve().parent.parent / "tests" / "data" / "histories"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "tests" / "data" / "histories"
 
 
 def count(state: dict[str, Any], key: str = "n") -> None:
@@ -169,7 +170,8 @@ def main() -> None:
             path = FOLDER / f"{version}-{name}.json"
             if path.exists():
                 raise SystemExit(f"{path} is there already; histories are never changed")
-            path.write_text(json.dumps(history, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            text = json.dumps(history, indent=1, sort_keys=True) + "\n"
+            path.write_text(text.replace(f"{ROOT}/", ""), encoding="utf-8")
         engine.close()
         database.close()
 
