@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Final
 
 from engine.model.problem import Problem, Severity
+
+_MAX_SHOWN: Final = 60
 
 
 class Findings:
@@ -54,3 +57,27 @@ def suggest(wanted: str, names: Iterable[str]) -> str:
 def quote(name: str) -> str:
     """A name in double quotes."""
     return f'"{name}"'
+
+
+def show_value(value: object) -> str:
+    """A value in a message."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{shorten(value)}"'
+        case int() | float():
+            return str(value)[:_MAX_SHOWN]
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+    return f"a {type(value).__name__}"
+
+
+def shorten(text: str) -> str:
+    """A text in a message: one line, not too long."""
+    clean = text if text.isprintable() else repr(text)[1:-1]
+    return clean if len(clean) <= _MAX_SHOWN else clean[: _MAX_SHOWN - 3] + "..."

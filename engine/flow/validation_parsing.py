@@ -9,11 +9,11 @@ from typing import Any, Final
 import pydantic
 from pydantic_core import ErrorDetails
 
+from engine.flow.validation_findings import shorten, show_value
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.problem import Problem, Severity
 
 _MAX_PROBLEMS: Final = 200
-_MAX_SHOWN: Final = 60
 
 _WANTED: Final[Mapping[str, str]] = {
     "string": "text",
@@ -64,16 +64,14 @@ def _to_problem(data: object, place: tuple[int | str, ...], details: list[ErrorD
         case ("nodes", int() as number, *rest):
             item = _look_up(data, ("nodes", number))
             node_id = _text_in(item, "id")
-            where = f'node "{_shorten(node_id)}"' if node_id else f"node {number + 1}"
+            where = f'node "{shorten(node_id)}"' if node_id else f"node {number + 1}"
             fields, known = tuple(rest), NodeDefinition.model_fields
             if len(fields) > 1 and fields[0] == "retry":
                 known = RetryPolicy.model_fields
         case ("edges", int() as number, *rest):
             item, edge = _look_up(data, ("edges", number)), number
             start, end = _text_in(item, "from_node"), _text_in(item, "to_node")
-            where = f"edge {number + 1}" + (
-                f" ({_shorten(start)} -> {_shorten(end)})" if start and end else ""
-            )
+            where = f"edge {number + 1}" + (f" ({shorten(start)} -> {shorten(end)})" if start and end else "")
             fields, known = tuple(rest), EdgeDefinition.model_fields
     if node_id is None and edge is None:
         field = ".".join(map(str, place)) or None  # nothing else says which node it is
@@ -92,7 +90,7 @@ def _explain(
     if len(details) > 1:
         return (
             "wrong-value",
-            f'needs "all", "any" or a whole number from 1 to 10,000 as {name}, not {_show(value)}',
+            f'needs "all", "any" or a whole number from 1 to 10,000 as {name}, not {show_value(value)}',
         )
     if kind == "missing":
         return "missing-field", f"has no {name}"
@@ -109,17 +107,17 @@ def _explain(
     if kind == "literal_error":
         return (
             "wrong-value",
-            f"needs {limits['expected'].replace(chr(39), chr(34))} as {name}, not {_show(value)}",
+            f"needs {limits['expected'].replace(chr(39), chr(34))} as {name}, not {show_value(value)}",
         )
     if kind in ("greater_than_equal", "less_than_equal"):
         bound = f"at least {limits['ge']:,}" if "ge" in limits else f"at most {limits['le']:,}"
-        return "wrong-value", f"needs a number of {bound} as {name}, not {_show(value)}"
+        return "wrong-value", f"needs a number of {bound} as {name}, not {show_value(value)}"
     wanted = _WANTED.get(kind.split("_")[0])
     if wanted is None:
         return "wrong-value", f"has a wrong value as {name}: {first['msg']}"
     if not fields:
-        return "wrong-type", f"must be {wanted}, not {_show(value)}"
-    return "wrong-type", f"needs {wanted} as {name}, not {_show(value)}"
+        return "wrong-type", f"must be {wanted}, not {show_value(value)}"
+    return "wrong-type", f"needs {wanted} as {name}, not {show_value(value)}"
 
 
 def _name_field(fields: tuple[int | str, ...]) -> str:
@@ -127,7 +125,7 @@ def _name_field(fields: tuple[int | str, ...]) -> str:
     *front, last = fields or ("value",)
     if isinstance(last, int):
         return f'"{".".join(map(str, front))}" ({last + 1})'
-    return f'"{_shorten(".".join(map(str, fields)))}"'
+    return f'"{shorten(".".join(map(str, fields)))}"'
 
 
 def _look_up(data: object, place: Sequence[int | str]) -> object:
@@ -144,25 +142,3 @@ def _look_up(data: object, place: Sequence[int | str]) -> object:
 def _text_in(item: object, key: str) -> str | None:
     value = item.get(key) if isinstance(item, Mapping) else getattr(item, key, None)
     return value if isinstance(value, str) and value else None
-
-
-def _show(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return f'"{_shorten(value)}"'
-        case int() | float():
-            return f"{value:.20g}" if isinstance(value, float) else _shorten(str(value)[:_MAX_SHOWN])
-        case Mapping():
-            return "an object"
-        case list() | tuple():
-            return "a list"
-    return f"a {type(value).__name__}"
-
-
-def _shorten(text: str) -> str:
-    clean = text if text.isprintable() else repr(text)[1:-1]
-    return clean if len(clean) <= _MAX_SHOWN else clean[: _MAX_SHOWN - 3] + "..."

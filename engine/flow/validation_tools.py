@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from engine.flow.validation_findings import Findings, quote, suggest
+from engine.flow.validation_findings import Findings, quote, show_value, suggest
 from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.tool import Catalog, InputPort, OutputPort, PortType, Tool
@@ -79,7 +79,7 @@ def _check_parameters(node: NodeDefinition, tool: Tool, findings: Findings) -> N
     for name, value in node.parameters.items():
         port = tool.find_input(name)
         if port is not None and not fits(port.schema, value):
-            message = f"{quote(node.id)}: parameter {quote(name)} takes {_describe(port)}, not {_show(value)}"
+            message = f"{quote(node.id)}: parameter {quote(name)} takes {_describe(port)}, not {_this(value)}"
             findings.error("wrong-value", message, node=node.id, field=f"parameters.{name}")
 
 
@@ -226,9 +226,9 @@ def _is_within(schema: Mapping[str, Any], value: Any) -> bool:
 def _describe(port: InputPort) -> str:
     schema = port.schema
     if "enum" in schema:
-        return "one of " + ", ".join(_show(value) for value in schema["enum"][:20])
+        return "one of " + ", ".join(show_value(value) for value in schema["enum"][:20])
     if "const" in schema:
-        return _show(schema["const"])
+        return show_value(schema["const"])
     words = "a whole number" if schema.get("type") == "integer" else _WORDS[port.type]
     if port.type is PortType.ANY and "anyOf" in schema:
         return "another kind of value"
@@ -243,16 +243,11 @@ def _describe(port: InputPort) -> str:
     return words
 
 
-def _show(value: Any) -> str:
+def _this(value: object) -> str:
+    """A value that was refused; that it takes a list, not *a* list, would help nobody."""
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return quote(value if len(value) <= 60 else value[:57] + "...")
-        case int() | float():
-            return f"{value}"[:60]
         case list() | tuple():
             return "this list"
-    return "this object"
+        case Mapping():
+            return "this object"
+    return show_value(value)
