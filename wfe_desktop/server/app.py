@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import WSCloseCode, web
 
 from engine.execution.services import Services
-from wfe_desktop.server import docs_routes, graph_routes, run_routes, system_routes
+from wfe_desktop.server import docs_routes, graph_routes, run_routes, system_routes, waiting_routes
 from wfe_desktop.server.connections import connection_factory
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import to_http_error
@@ -50,6 +50,7 @@ def routes() -> list[Route]:
     """Every documented route, without prefix."""
     tables = (
         run_routes.table,  # before the graphs: /graph/{graph_id}/versions is like /graph/state/{run_id}
+        waiting_routes.table,
         graph_routes.table,
         run_routes.history,
         system_routes.tools,

@@ -200,8 +200,15 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
         for command in ("pause", "step", "resume"):
             await check("POST", f"/graph/{command}/{{run_id}}", 200, names=names)
         await check("PUT", "/graph/breakpoints/{run_id}", 200, names=names, json={"nodes": ["n0"]})
+    await check("POST", "/graph/signal/{run_id}", 200, names=going, json={"name": "go"})
+    decision = {"node_id": "n1", "choice": "result", "result": [1]}
+    await check("POST", "/graph/decide/{run_id}", 200, names=going, json=decision)
     await check("PUT", "/graph/breakpoints/{run_id}", 400, names=going, json={"nodes": ["nope"]})
     await check("POST", "/graph/retry/{run_id}", 200, names=failed)
+    await check("POST", "/graph/signal/{run_id}", 200, names=going, json={"name": "go", "value": [1]})
+    await check("POST", "/graph/signal/{run_id}", 400, names=going, json={"value": 1})
+    await check("POST", "/graph/decide/{run_id}", 200, names=going, json={"node_id": "n0", "choice": "rerun"})
+    await check("POST", "/graph/decide/{run_id}", 400, names=going, json={"node_id": "n0", "choice": "no"})
     await check("POST", "/graph/cancel", 200, json={"run_ids": [going["run_id"], "nope"]})
     await check("POST", "/graph/cancel/{run_id}", 200, names=going)
     gate.opened.set()

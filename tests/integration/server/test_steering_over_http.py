@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine import WaitForSignal
 from tests.integration.server.conftest import chain
 
 pytestmark = pytest.mark.plain_loop
@@ -85,6 +86,23 @@ async def test_a_paused_run_starts_nothing_until_it_steps_or_resumes(ask, start,
     assert (await ask("POST", f"/graph/resume/{run_id}"))["resumed"] is False
 
 
+async def test_a_waiting_step_is_given_its_signal(ask, http, make_graph, until, services):
+    services.registry.register_tool(
+        "ask", lambda: WaitForSignal("go", {"type": "integer"}, "How many?"), "Asks"
+    )
+    run_id = (await ask("POST", "/graph/run", {"graph_id": await make_graph("ask", "add")}))["run_id"]
+    assert (await until(run_id, "waiting"))["error_message"] == "How many?"
+    assert (await ask("POST", f"/graph/signal/{run_id}", {"name": "other"}))["delivered"] is False
+    async with http.post(f"/graph/signal/{run_id}", json={"name": "go", "value": "many"}) as answer:
+        assert answer.status == 400
+        problem = (await answer.json())["detail"]["details"]["problems"][0]
+        assert problem["message"] == "'many' is not of type 'integer'"
+    assert (await ask("POST", f"/graph/signal/{run_id}", {"name": "go", "value": 3}))["delivered"] is True
+    assert (await until(run_id, "completed"))["results"]["n0"] == 3
+    decision = {"node_id": "n0", "choice": "rerun"}
+    assert (await ask("POST", f"/graph/decide/{run_id}", decision))["decided"] is False
+
+
 async def test_a_run_pauses_at_its_breakpoint(ask, start, until, gate):
     run_id = await start("gate", "add", "add")
     answer = await ask("PUT", f"/graph/breakpoints/{run_id}", {"nodes": ["n2", "n2"]})
@@ -127,6 +145,25 @@ async def test_a_failed_run_goes_on_from_where_it_failed(ask, run, services, unt
     state = await until(run_id, "completed")
     assert state["current_state"]["data"] == {"total": 1}
     assert (await ask("POST", f"/graph/retry/{run_id}"))["retried"] is False
+
+
+async def test_a_step_goes_on_with_the_signal_it_waits_for(http, ask, services, make_graph, until):
+    def approve() -> dict:
+        return WaitForSignal("approval", {"type": "object", "required": ["by"]})
+
+    services.registry.register_tool("approve", approve, "Waits for somebody")
+    run_id = (await ask("POST", "/graph/run", {"graph_id": await make_graph("approve")}))["run_id"]
+    await until(run_id, "waiting")
+    path = f"/graph/signal/{run_id}"
+    assert (await ask("POST", path, {"name": "other"}))["delivered"] is False
+    async with http.post(path, json={"name": "approval", "value": {}}) as answer:
+        assert answer.status == 400
+        assert "by" in (await answer.json())["detail"]["message"]
+    assert (await ask("POST", path, {"name": "approval", "value": {"by": "me"}}))["delivered"] is True
+    assert (await until(run_id, "completed"))["results"]["n0"] == {"by": "me"}
+    assert (await ask("POST", path, {"name": "approval"}))["delivered"] is False
+    decision = {"node_id": "n0", "choice": "rerun"}
+    assert (await ask("POST", f"/graph/decide/{run_id}", decision))["decided"] is False
 
 
 async def test_many_runs_are_cancelled_at_once(ask, start, run, until, gate):
