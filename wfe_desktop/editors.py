@@ -124,7 +124,6 @@ class Editor(QWidget):
         canvas.disconnect_requested.connect(lambda keys: self.edit("remove", (), keys))
         canvas.move_requested.connect(lambda positions: self.edit("move", positions))
         canvas.delete_requested.connect(lambda nodes, keys: self.edit("remove", nodes, keys))
-        canvas.entry_requested.connect(self.toggle_entry)
         canvas.search_requested.connect(self.search_requested)
         canvas.condition_edit_requested.connect(self.condition_edit_requested)
         canvas.open_node_requested.connect(self.node_open_requested)

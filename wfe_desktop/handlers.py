@@ -23,8 +23,6 @@ from wfe_desktop.document.layout import layout
 from wfe_desktop.editors import Editor
 from wfe_desktop.workbench import Workbench
 
-PASTE_OFFSET = 40.0
-
 
 class Handlers(QObject):
     """Connects every action of the window, and enables those that can be done now. Lives as long as the workbench."""

@@ -50,7 +50,6 @@ TEXT_SECOND_SIZE = 11.5
 TEXT_DENSE_SIZE = 12.0
 CODE_SIZE = 11.5
 TITLE_SIZE = 15.0
-MOTION_MS = 120
 """Nothing moves for longer; nothing moves at all where the system asks for that."""
 
 UI_FAMILY = "Inter"
@@ -395,11 +394,6 @@ def icon(name: str, color: str | None = None) -> QIcon:
         result.addPixmap(icon_pixmap(name, color or theme.text, size, 1.0), QIcon.Mode.Normal)
         result.addPixmap(icon_pixmap(name, theme.text_faint, size, 1.0), QIcon.Mode.Disabled)
     return result
-
-
-def status_icon(status: RunStatus | StepStatus | str, theme: Theme | None = None) -> QIcon:
-    """The sign of a status in its colour."""
-    return icon(STATUS_ICONS[_status_name(status)], (theme or current_theme()).status_color(status))
 
 
 # ------------------------------------------------------------------------------------------------------ the program

@@ -84,8 +84,6 @@ class MainWindow(QMainWindow):
     """Everything there is to see. ``close_requested`` when the user wants to leave; ``let_go()`` lets the window close."""
 
     close_requested = Signal()
-    first_shown = Signal()
-    dressed = Signal()
 
     def __init__(
         self,

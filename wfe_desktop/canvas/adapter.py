@@ -50,7 +50,6 @@ class CanvasWidget(QWidget):
     """An edge was double-clicked: its key."""
     selection_changed = Signal(list, list)
     """Node ids, edge keys."""
-    entry_requested = Signal(str)
     """Never sent by the mouse; for menus that act through the canvas."""
     open_node_requested = Signal(str)
     """A node was double-clicked, or Return pressed: its id."""
@@ -71,7 +70,6 @@ class CanvasWidget(QWidget):
         self.setFocusProxy(self._viewer)
         self._hint = EmptyHint(self)
         self._minimap = Minimap(self._viewer, self)
-        self._minimap_wanted = True
         self._viewer.setAccessibleName("Canvas")
         self._connect()
         self._place_overlays()
@@ -121,13 +119,6 @@ class CanvasWidget(QWidget):
         if not self._fitted and graph.nodes:
             self._fitted = True
             self.zoom_fit()
-
-    def show_other_graph(self, graph: GraphDefinition, catalog: Catalog) -> None:
-        """Show a graph that has nothing to do with the one before: nothing selected, all of it in view, no run."""
-        self.select([], [])
-        self.clear_run_view()
-        self._fitted = False
-        self.show_graph(graph, catalog)
 
     def node_position(self, node_id: str) -> tuple[float, float] | None:
         """Where a node is shown: also where the graph says nothing and the layout has put it."""
@@ -243,29 +234,12 @@ class CanvasWidget(QWidget):
         """The part of the scene that is seen."""
         return self._viewer.visible_rect()
 
-    def edge_rect(self, key: EdgeKey) -> QRectF | None:
-        """Where an edge's condition is (or would be), in this widget: to put an editor there."""
-        pipe = self._stage.pipes.get(key)
-        if pipe is None:
-            return None
-        area = (
-            pipe.pill.sceneBoundingRect()
-            if pipe.pill is not None
-            else QRectF(pipe.find_middle(), pipe.find_middle())
-        )
-        return QRectF(self._viewer.mapFromScene(area).boundingRect())
-
     # --- look
 
     def set_theme(self, theme: Theme) -> None:
         """Look like this theme."""
         self._stage.show_theme(theme)
         self._minimap.refresh_now()
-
-    def set_minimap_visible(self, *, visible: bool) -> None:
-        """Show or hide the map in the corner."""
-        self._minimap_wanted = visible
-        self._place_overlays()
 
     def set_empty_widget(self, widget: QWidget | None) -> None:
         """Put a widget (samples to open) below what the empty canvas says; the canvas takes it over."""
@@ -289,7 +263,7 @@ class CanvasWidget(QWidget):
         box = QRect(QPoint(), self._minimap.size())
         box.moveBottomRight(self.rect().bottomRight() - QPoint(_MAP_MARGIN, _MAP_MARGIN))
         room = self.width() >= _MAP_LEAST_WIDTH and self.height() >= _MAP_LEAST_HEIGHT
-        wanted = self._minimap_wanted and room and bool(self._viewer.nodes)
+        wanted = room and bool(self._viewer.nodes)
         if wanted and self._viewer.visible_rect().contains(self._graph_area):
             wanted = not box.intersects(self._viewer.mapFromScene(self._graph_area).boundingRect())
         self._minimap.setVisible(wanted)

@@ -12,7 +12,6 @@ from wfe_desktop.canvas.surface import Surface
 _SIZE = QSize(156, 102)
 _PADDING = 9.0
 _REFRESH_MS = 120
-_LEAST_BLOCK = 2.0
 
 
 class Minimap(QWidget):

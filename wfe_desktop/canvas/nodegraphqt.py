@@ -38,13 +38,10 @@ os.environ.setdefault("QT_PREFERRED_BINDING", "PySide6")
 _provide_distutils()
 
 from NodeGraphQt import BaseNode, NodeGraph  # noqa: E402
-from NodeGraphQt.base.commands import PortConnectedCmd, PortDisconnectedCmd  # noqa: E402
 from NodeGraphQt.constants import PortTypeEnum  # noqa: E402
 from NodeGraphQt.qgraphics.node_abstract import AbstractNodeItem  # noqa: E402
-from NodeGraphQt.qgraphics.node_base import NodeItem  # noqa: E402
 from NodeGraphQt.qgraphics.pipe import PipeItem  # noqa: E402
 from NodeGraphQt.qgraphics.port import PortItem  # noqa: E402
-from NodeGraphQt.widgets.scene import NodeScene  # noqa: E402
 from NodeGraphQt.widgets.viewer import NodeViewer  # noqa: E402
 
 PORT_IN: str = PortTypeEnum.IN.value
@@ -56,11 +53,7 @@ __all__ = [
     "AbstractNodeItem",
     "BaseNode",
     "NodeGraph",
-    "NodeItem",
-    "NodeScene",
     "NodeViewer",
     "PipeItem",
-    "PortConnectedCmd",
-    "PortDisconnectedCmd",
     "PortItem",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPen
 
 from engine.model.status import RunStatus, StepStatus
 from engine.model.tool import PortType
@@ -68,7 +68,6 @@ class Style:
         self.border = QColor(theme.border)
         self.text = QColor(theme.text)
         self.second = QColor(theme.text_second)
-        self.faint = QColor(theme.text_faint)
         self.accent = QColor(theme.accent)
         self.flow = QColor(theme.flow_edge)
         self.failed_text = QColor(theme.status_text["failed"])
@@ -82,22 +81,16 @@ class Style:
         """A node nothing is known of, seen from far."""
         self.far_edge = mixed(theme.flow_edge, theme.canvas, 0.5)
         self._status = {status: QColor(theme.status_color(status)) for status in StepStatus}
-        self._status_text = {status: QColor(theme.status_text_color(status)) for status in StepStatus}
         self._ports = {kind: QColor(theme.port_color(kind)) for kind in PortType}
         self.border_pen = QPen(QColor(theme.border), 1.2)
         self.accent_pen = QPen(self.accent, 2.0)
         self.breakpoint_pen = QPen(self.canvas, 1.6)
         self.flow_port_pen = QPen(self.flow, 1.6, j=Qt.PenJoinStyle.MiterJoin)
         self.error_port_pen = QPen(QColor(theme.status["failed"]), 1.6, j=Qt.PenJoinStyle.MiterJoin)
-        self.panel_brush = QBrush(self.panel)
 
     def status(self, status: StepStatus) -> QColor:
         """The colour of a border, a sign, an edge."""
         return self._status[status]
-
-    def status_words(self, status: StepStatus) -> QColor:
-        """The colour of words about a status."""
-        return self._status_text[status]
 
     def port(self, kind: PortType) -> QColor:
         """The colour of a port type."""

@@ -54,7 +54,6 @@ class Hit:
     node: WorkflowNodeItem | None = None
     port: WorkflowPort | None = None
     pipe: WorkflowPipe | None = None
-    on_pill: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -270,7 +269,7 @@ class Surface(NodeViewer):  # type: ignore[misc]
         pills = [item for item in found if isinstance(item, ConditionPill)]
         for pill in pills:
             if pill.pipe is not None and pill.boundingRect().contains(point - pill.pos()):
-                return Hit(pipe=pill.pipe, on_pill=True)
+                return Hit(pipe=pill.pipe)
         if edges:
             for item in found:
                 if isinstance(item, WorkflowPipe) and self._is_on(item, area, point):

@@ -87,9 +87,3 @@ def take_from_clipboard() -> Fragment:
     if mime is not None and mime.hasText():
         return decode_fragment(mime.text())
     raise GraphEditError("There is nothing on the clipboard to paste.")
-
-
-def can_paste() -> bool:
-    """Whether the clipboard holds something of ours, or text that may be: cheap, for enabling an action."""
-    mime = QGuiApplication.clipboard().mimeData()
-    return mime is not None and (mime.hasFormat(MIME_TYPE) or mime.hasText())

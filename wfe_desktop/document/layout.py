@@ -18,7 +18,6 @@ LAYER_GAP = 88.0
 NODE_GAP = 46.0
 LANE_HEIGHT = 14.0
 DEFAULT_SIZE: Size = (180.0, 84.0)
-HEADER_MIDDLE = 20.0
 """Where flow edges leave and enter, below a node's top: what is lined up."""
 
 LABEL_CHARACTER = 6.8

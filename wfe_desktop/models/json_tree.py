@@ -14,7 +14,6 @@ CHUNK = 200
 LONGEST_LINE = 300
 FOLDED_FROM = 4_000
 KIND_ROLE = Qt.ItemDataRole.UserRole + 1
-VALUE_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
 class _Item:

@@ -126,7 +126,6 @@ class RunsModel(QAbstractTableModel):
 
     page_requested = Signal(int, int)
     run_accepted = Signal(str, str)
-    run_ended = Signal(str, str)
 
     def __init__(self, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         super().__init__()
@@ -224,7 +223,6 @@ class RunsModel(QAbstractTableModel):
     def fold(self, entries: Iterable[JournalEntry]) -> None:
         """Take events in, in journal order; each changed row is announced once."""
         changed: set[str] = set()
-        ended: list[RunRow] = []
         for entry in entries:
             row = self._by_id.get(entry.run_id)
             if row is None:
@@ -232,11 +230,7 @@ class RunsModel(QAbstractTableModel):
                     self._insert(entry, entry.event)
             elif row.fold(entry):
                 changed.add(entry.run_id)
-                if row.status.is_final:
-                    ended.append(row)
         self._announce(changed)
-        for row in ended:
-            self.run_ended.emit(row.run_id, row.status.value)
 
     def tick(self) -> None:
         """Let views read the relative times again."""

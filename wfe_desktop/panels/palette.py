@@ -149,7 +149,6 @@ class PalettePanel(QWidget):
         self.search.key_passed.connect(self._take_key)
         self.view.doubleClicked.connect(self._choose)
         self.view.activated.connect(self._choose_by_key)
-        self._by_key = False
 
     def set_catalog(self, catalog: Catalog, recent: list[str]) -> None:
         """Show these tools."""

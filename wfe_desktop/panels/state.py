@@ -30,14 +30,6 @@ from wfe_desktop.panels.rows import Index, RowDelegate, draw_background, draw_te
 
 ROW = 23
 MOST_SHOWN = 200_000
-KIND_PORTS = {
-    "text": "text",
-    "number": "number",
-    "boolean": "boolean",
-    "list": "list",
-    "object": "object",
-    "null": "any",
-}
 
 
 class _ValueDelegate(RowDelegate):

@@ -109,16 +109,10 @@ class TestRuns:
         model.add_page(HistoryPage([make_summary(0), make_summary(1)], 2, has_more=False), seq=1)
         assert [model.run_at(row).run_id for row in range(model.rowCount())] == ["run-0", "run-1"]
 
-    def test_the_end_of_a_run_is_told(self, model):
-        ended = []
-        model.run_ended.connect(lambda *what: ended.append(what))
-        model.fold(
-            [
-                JournalEntry(1, "r", RunAccepted(NOW_US, "g", 1, "F", {})),
-                JournalEntry(2, "r", RunCompleted(NOW_US)),
-            ]
-        )
-        assert ended == [("r", "completed")]
+    def test_a_run_that_has_ended_is_no_longer_active(self, model):
+        model.fold([JournalEntry(1, "r", RunAccepted(NOW_US, "g", 1, "F", {}))])
+        assert [row.run_id for row in model.active] == ["r"]
+        model.fold([JournalEntry(2, "r", RunCompleted(NOW_US))])
         assert model.active == []
 
 
