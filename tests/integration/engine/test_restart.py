@@ -89,7 +89,8 @@ def test_after_an_orderly_close_the_run_goes_on_where_it_was(tmp_path):
     bench.close()
 
 
-def test_a_run_whose_tool_is_missing_waits_visibly_and_goes_on_when_it_is_back(tmp_path):
+def leave_a_run_behind(tmp_path) -> str:
+    """Close the engine while the one step of a run, which uses the tool "hold", is under way; the run's id."""
     bench = open_bench(tmp_path)
     begun = threading.Event()
 
@@ -100,9 +101,14 @@ def test_a_run_whose_tool_is_missing_waits_visibly_and_goes_on_when_it_is_back(t
 
     bench.tools.register_tool("hold", hold, "")
     run_id = bench.start(make_graph({"a": "hold"}))
-    begun.wait(10)
+    assert begun.wait(10)
     bench.engine.close(timeout_s=0.1)
     bench.database.close()
+    return run_id
+
+
+def test_a_run_whose_tool_is_missing_waits_visibly_and_goes_on_when_it_is_back(tmp_path):
+    run_id = leave_a_run_behind(tmp_path)
 
     bench = open_bench(tmp_path)
     assert bench.engine.recover() == 0
@@ -121,19 +127,7 @@ def test_a_run_whose_tool_is_missing_waits_visibly_and_goes_on_when_it_is_back(t
 
 
 def test_an_engine_that_was_not_told_recovers_at_its_first_use(tmp_path):
-    bench = open_bench(tmp_path)
-    begun = threading.Event()
-
-    def hold(context) -> None:
-        begun.set()
-        while not context.cancelled:
-            begun.wait(0.001)
-
-    bench.tools.register_tool("hold", hold, "")
-    old = bench.start(make_graph({"a": "hold"}))
-    begun.wait(10)
-    bench.engine.close(timeout_s=0.1)
-    bench.database.close()
+    old = leave_a_run_behind(tmp_path)
 
     bench = open_bench(tmp_path)
     bench.tools.register_tool("hold", lambda: 1, "")
