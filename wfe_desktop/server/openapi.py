@@ -89,6 +89,8 @@ class Shown:
                 return self.graph_id
             case "RUN_ID":
                 return self.run_id
+            case "NODE_ID":
+                return self.node_ids[0] if self.node_ids else example
             case ["NODE_ID"]:
                 return list(self.node_ids)
             case dict():

@@ -60,6 +60,7 @@ async def test_the_documented_routes_are_those_of_the_server(server, read_docume
 
 async def test_every_operation_is_described_with_its_errors_and_an_example(read_document):
     document = await read_document()
+    assert not any("__" in name for name in document["components"]["schemas"]), "two models of one name"
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
     for _, path, operation in operations(document):
