@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import shiboken6
@@ -27,22 +30,26 @@ class Background(QObject):
 
     A callback is dropped when its ``owner`` was destroyed meanwhile, or when this object was closed.
     ``on_error`` is called for failures that nobody handles.
+
+    Callbacks and owners stay on the GUI thread; other threads only carry a number to them. What a thread holds last
+    dies on that thread, and a widget must not.
     """
 
-    _delivered = Signal(object)
+    _delivered = Signal(int, object)
 
     def __init__(self, on_error: Failed, threads: int = 3) -> None:
         super().__init__()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="window")
         self._on_error = on_error
-        self._pending = 0
+        self._asked: dict[int, tuple[Any, Any, QObject | None]] = {}
+        self._numbers = itertools.count()
         self._closed = False
         self._delivered.connect(self._deliver)
 
     @property
     def pending(self) -> int:
         """Answers that have not come yet."""
-        return self._pending
+        return len(self._asked)
 
     def run(
         self,
@@ -52,7 +59,10 @@ class Background(QObject):
         *,
         owner: QObject | None = None,
     ) -> None:
-        """Call ``work`` on a thread, then ``done`` with its result or ``failed`` with its exception."""
+        """Call ``work`` on a thread, then ``done`` with its result or ``failed`` with its exception.
+
+        ``work`` must not hold widgets.
+        """
         if not self._closed:
             self.follow(self._pool.submit(work), done, failed, owner=owner)
 
@@ -65,28 +75,38 @@ class Background(QObject):
         owner: QObject | None = None,
     ) -> None:
         """Call ``done`` or ``failed`` once the engine's ``future`` has its outcome."""
-        self._pending += 1
-        future.add_done_callback(lambda finished: self._report(finished, done, failed, owner))
+        if self._closed:
+            return
+        number = next(self._numbers)
+        self._asked[number] = (done, failed, owner)
+        future.add_done_callback(partial(self._report, number))
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """Take no more work, drop what has not begun, and wait a moment for what has."""
-        del timeout_s  # the threads hold short database reads only; waiting is bounded by those
+    def close(self) -> None:
+        """Take no more work, and forget who waits for an answer."""
         self._closed = True
+        self._asked.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _report(self, future: Future[Any], done: Any, failed: Any, owner: QObject | None) -> None:
+    async def end(self) -> None:
+        """Close, and wait until the threads have ended."""
+        self.close()
+        await asyncio.to_thread(self._pool.shutdown)
+
+    def _report(self, number: int, future: Future[Any]) -> None:
         try:
-            self._delivered.emit((future, done, failed, owner))
+            self._delivered.emit(number, future)
         except RuntimeError:
             log.debug("an answer came after the window had gone")
 
-    def _deliver(self, answer: object) -> None:
-        future, done, failed, owner = cast("tuple[Future[Any], Any, Any, QObject | None]", answer)
-        self._pending -= 1
-        if self._closed or (owner is not None and not is_alive(owner)):
+    def _deliver(self, number: int, outcome: object) -> None:
+        asked = self._asked.pop(number, None)
+        if asked is None:  # closed meanwhile
+            return
+        done, failed, owner = asked
+        if owner is not None and not is_alive(owner):
             return
         try:
-            result = future.result()
+            result = cast("Future[Any]", outcome).result()
         except CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - whatever the work raised is handed on, never swallowed

@@ -34,7 +34,7 @@ from wfe_desktop.options import APP_DIR_NAME, StartOptions
 from wfe_desktop.samples import SAMPLES, install_samples, load_sample
 from wfe_desktop.settings import Settings
 from wfe_desktop.terminal import leave
-from wfe_desktop.theme import THEMES, apply_theme
+from wfe_desktop.theme import THEMES, apply_theme, forget_pictures
 from wfe_desktop.workbench import Workbench
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -93,11 +93,10 @@ class IdleCollector(QObject):
         self._timer.start()
 
     def close(self) -> None:
-        """Collect for the last time and give the collector back to Python."""
+        """Collect all that is left of the window. The collector stays off: other threads may still be running."""
         self._timer.stop()
-        gc.collect()
         gc.unfreeze()
-        gc.enable()
+        gc.collect()
 
     @staticmethod
     def _collect() -> None:
@@ -126,6 +125,10 @@ def run_window(options: StartOptions) -> int:
         status = runner.run(program.run())
     if not program.engine_has_ended:
         leave(status)
+    forget_pictures()
+    # Here and now, on this thread and with nothing of ours left: at the interpreter's own end Qt objects would be
+    # destroyed in no order, and pictures after the application that they need.
+    app.shutdown()
     return status
 
 
@@ -165,6 +168,7 @@ class Program:
             for number in SIGNALS:
                 with suppress(NotImplementedError, ValueError):
                     loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # all is closed; what is left takes a moment
             bench.window.let_go()
             bench.window.deleteLater()
             bench.deleteLater()
@@ -187,7 +191,7 @@ class Program:
         bench.leave_allowed.connect(self._stop.set)
 
         self._closers += [
-            ("the threads of the window", background.close, 3.0),
+            ("the threads of the window", background.end, 3.0),
             ("the swap files", lambda: asyncio.to_thread(autosave.close, 5.0, keep=self._was_signalled), 6.0),
             ("the settings", bench.save_settings, 1.0),
         ]
@@ -207,7 +211,7 @@ class Program:
 
         # Beside its deadline it gives threads that do not stop some seconds of grace.
         self._closers.append(("the engine", lambda: asyncio.to_thread(close_engine), CLOSE_ENGINE_S + 5))
-        self._closers.append(("what the window reads", bench.background.close, 1.0))
+        self._closers.append(("what the window reads", bench.background.end, 3.0))
         bridge = EngineBridge()
         bench.attach(services, bridge)
         self._closers += [("the bridge", bridge.close, 1.0), ("the engine's news", bench.detach, 1.0)]

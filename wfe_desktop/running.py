@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -223,7 +224,7 @@ class RunControl(QObject):
             self._messages.report(error)
 
         self._background.run(
-            lambda: store_graph(self._services, graph, graph_id, expected),
+            partial(store_graph, self._services, graph, graph_id, expected),
             lambda place: self._has_stored(editor, graph, place, then),
             failed,
             owner=editor,
@@ -260,7 +261,7 @@ class RunControl(QObject):
         self._followers[editor] = follower
         editor.canvas.clear_run_view()
         self._background.run(
-            lambda: load_run(self._services, run_id),
+            partial(load_run, self._services, run_id),
             lambda loaded: self._has_loaded(follower, loaded),
             owner=editor,
         )
@@ -273,7 +274,7 @@ class RunControl(QObject):
         if already is not None:
             self._editors.bring_forward(already)
             return
-        self._background.run(lambda: load_run(self._services, run_id), self._place)
+        self._background.run(partial(load_run, self._services, run_id), self._place)
 
     def adopt(self, editor: Editor, loaded: LoadedRun) -> None:
         """Show a run that has been read on this workflow."""
@@ -401,7 +402,7 @@ class RunControl(QObject):
     def _reload_follower(self, follower: Follower) -> None:
         follower.view = None
         self._background.run(
-            lambda: load_run(self._services, follower.run_id),
+            partial(load_run, self._services, follower.run_id),
             lambda loaded: self._has_loaded(follower, loaded),
             owner=follower.editor,
         )

@@ -396,6 +396,12 @@ def icon(name: str, color: str | None = None) -> QIcon:
     return result
 
 
+def forget_pictures() -> None:
+    """Let go of all icons and fonts that are kept: they must not outlive the application."""
+    for kept in (icon, icon_pixmap, icon_renderer, _font, load_fonts):
+        kept.cache_clear()
+
+
 # ------------------------------------------------------------------------------------------------------ the program
 
 _THEME_PROPERTY = "wfe_theme"

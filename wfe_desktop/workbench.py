@@ -90,6 +90,11 @@ class Workbench(QObject):
             self.window, self.editors, self.filing, background, messages, self.graphs_model
         )
         self.checker = ProblemChecker(background)
+        # One owner for what is no widget: it all goes with the workbench, after the window, and in this order.
+        for part in (self.editors, self.checker, self.runs_model, self.log_model, self.problems_model):
+            part.setParent(self)
+        for last in (self.graphs_model, self.messages, background):
+            last.setParent(self)
         self.services: Services | None = None
         self.runs: RunControl | None = None
         self.steering: Steering | None = None
@@ -116,6 +121,8 @@ class Workbench(QObject):
         self.steering = Steering(
             services.engine, self.background, self.messages, self.editors, runs, self.runs_model
         )
+        for part in (runs, self.steering, bridge):
+            part.setParent(self)
         runs.shown_changed.connect(self._show_run)
         runs.spans_changed.connect(self.runs_panel.timeline.refresh)
         runs.state_read.connect(self._show_state)

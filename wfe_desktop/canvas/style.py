@@ -87,6 +87,11 @@ class Style:
         self.breakpoint_pen = QPen(self.canvas, 1.6)
         self.flow_port_pen = QPen(self.flow, 1.6, j=Qt.PenJoinStyle.MiterJoin)
         self.error_port_pen = QPen(QColor(theme.status["failed"]), 1.6, j=Qt.PenJoinStyle.MiterJoin)
+        # Of this object, not of the class: fonts must not outlive the window.
+        self.pen = lru_cache(maxsize=256)(self._make_pen)
+        """A round pen of a colour and width, ``dashed`` or not, made once."""
+        self.tile = lru_cache(maxsize=64)(self._make_tile)
+        """A category's tile: its background, and the colour of its sign."""
 
     def status(self, status: StepStatus) -> QColor:
         """The colour of a border, a sign, an edge."""
@@ -96,9 +101,7 @@ class Style:
         """The colour of a port type."""
         return self._ports[kind]
 
-    @lru_cache(maxsize=256)  # noqa: B019  (a style lives as long as the program shows its theme)
-    def pen(self, color: str, width: float, *, dashed: bool = False, opacity: float = 1.0) -> QPen:
-        """A round pen, made once."""
+    def _make_pen(self, color: str, width: float, *, dashed: bool = False, opacity: float = 1.0) -> QPen:
         shade = QColor(color)
         shade.setAlphaF(opacity)
         pen = QPen(shade, width)
@@ -108,9 +111,7 @@ class Style:
             pen.setDashPattern([3.2 * 1.6 / width, 3.6 * 1.6 / width])
         return pen
 
-    @lru_cache(maxsize=64)  # noqa: B019
-    def tile(self, category: str) -> tuple[QColor, str]:
-        """A category's tile: its background, and the colour of its sign."""
+    def _make_tile(self, category: str) -> tuple[QColor, str]:
         color = self.theme.category_color(category)
         return mixed(color, self.theme.node_header, 0.24), color
 

@@ -88,6 +88,8 @@ class Surface(NodeViewer):  # type: ignore[misc]
         self.overview = Overview(scenery)
         self._backdrop = Backdrop()
         super().__init__(undo_stack=undo_stack)
+        # NodeGraphQt's own search, which is never opened here: a window of its own that nothing else would destroy.
+        self._search_widget.setParent(self, self._search_widget.windowFlags())
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_RESTING_MS)

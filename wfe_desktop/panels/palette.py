@@ -119,6 +119,7 @@ class PalettePanel(QWidget):
         super().__init__()
         self.setProperty("panel", "true")
         self.model = PaletteModel()
+        self.model.setParent(self)
         self.search = SearchField("Search tools", "Tab")
         self.search.setObjectName("palette_search")
         self.search.setAccessibleName("Search tools")

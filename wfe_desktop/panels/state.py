@@ -52,6 +52,7 @@ class StatePanel(QWidget):
         super().__init__()
         self.setProperty("panel", "true")
         self.model = JsonTreeModel()
+        self.model.setParent(self)
         self.view = QTreeView()
         self.view.setObjectName("state_view")
         self.view.setAccessibleName("State and results")
