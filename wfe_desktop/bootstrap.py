@@ -30,7 +30,7 @@ from wfe_desktop.document.autosave import Autosave, Recovered, find_recovery
 from wfe_desktop.editors import Sample
 from wfe_desktop.handlers import Handlers
 from wfe_desktop.messages import Messages
-from wfe_desktop.options import APP_DIR_NAME, StartOptions
+from wfe_desktop.options import APP_DIR_NAME, StartOptions, with_own_workspace
 from wfe_desktop.samples import SAMPLES, install_samples, load_sample
 from wfe_desktop.settings import Settings
 from wfe_desktop.terminal import leave
@@ -150,7 +150,7 @@ class Program:
     async def run(self) -> int:
         """Build, serve until the user leaves or a signal comes, close."""
         try:
-            config = with_workspace(self._options.to_config(), self._folders)
+            config = with_own_workspace(self._options.to_config(), self._folders.data)
         except ValidationError as error:
             print(f"The configuration is wrong: {describe_settings_error(error)}", file=sys.stderr)  # noqa: T201
             return 2
@@ -313,13 +313,6 @@ class Program:
                 log.error("%s did not close within %g s", name, timeout_s)  # noqa: TRY400 - where it hangs is not here
             except Exception:
                 log.exception("closing %s failed", name)
-
-
-def with_workspace(config: AppConfig, folders: Folders) -> AppConfig:
-    """The window is started from anywhere: without a workspace that was asked for, it has one of its own."""
-    if "workspace" in config.model_fields_set:
-        return config
-    return config.model_copy(update={"workspace": folders.data / "workspace"})
 
 
 def describe_settings_error(error: ValidationError) -> str:

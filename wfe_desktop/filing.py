@@ -79,7 +79,7 @@ class Filing(QObject):
         for name in names:
             self.open_file(Path(name))
 
-    def open_file(self, path: Path, then: Callable[[Editor], object] | None = None) -> None:
+    def open_file(self, path: Path) -> None:
         """Open a file, or bring it forward where it is open."""
         path = path.resolve()
         already = self._editors.find(lambda editor: editor.document.file_path == path)
@@ -88,10 +88,8 @@ class Filing(QObject):
             return
 
         def done(graph: GraphDefinition) -> None:
-            editor = self._open(WorkflowDocument(graph, self._catalog, file_path=path))
+            self._open(WorkflowDocument(graph, self._catalog, file_path=path))
             self._settings.add_recent_file(path)
-            if then is not None:
-                then(editor)
 
         def failed(error: BaseException) -> None:
             self._messages.report(error)

@@ -54,12 +54,15 @@ class StartOptions:
         return config.model_copy(update={"database_url": default_database_url()})
 
 
-def with_own_workspace(config: AppConfig) -> AppConfig:
-    """For a program that is started from anywhere: where no workspace was asked for, the one in the user's data folder."""
+def with_own_workspace(config: AppConfig, data: Path | None = None) -> AppConfig:
+    """For a program that is started from anywhere: where no workspace was asked for, the one in the folder ``data``.
+
+    ``data``: left out, the user's.
+    """
     if "workspace" in config.model_fields_set:
         return config
-    folder = platformdirs.user_data_path(APP_DIR_NAME, appauthor=False) / "workspace"
-    return config.model_copy(update={"workspace": folder})
+    folder = data if data is not None else platformdirs.user_data_path(APP_DIR_NAME, appauthor=False)
+    return config.model_copy(update={"workspace": folder / "workspace"})
 
 
 def default_database_url() -> str:

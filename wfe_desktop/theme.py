@@ -348,9 +348,9 @@ def ui_font(size: float = TEXT_SIZE, weight: QFont.Weight = QFont.Weight.Normal)
     return _font(load_fonts()[0], points(size), weight)
 
 
-def code_font(size: float = CODE_SIZE, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
+def code_font(size: float = CODE_SIZE) -> QFont:
     """The code face at ``size`` pixels: expressions, JSON, times."""
-    return _font(load_fonts()[1], points(size), weight)
+    return _font(load_fonts()[1], points(size), QFont.Weight.Normal)
 
 
 # ------------------------------------------------------------------------------------------------------------- icons

@@ -115,6 +115,7 @@ class Workbench(QObject):
     def attach(self, services: Services, bridge: EngineBridge) -> None:
         """The engine is open: show its tools, its workflows and its runs, and let workflows run."""
         self.services = services
+        self.inspector.workspace = services.config.workspace
         runs = self.runs = RunControl(
             services, bridge, self.background, self.messages, self.editors, self.runs_model, self.log_model
         )

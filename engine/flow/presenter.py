@@ -212,9 +212,9 @@ def _milliseconds(event: StepCompleted) -> str:
     )
 
 
-def is_small(value: Any, budget: int = _SMALL) -> bool:
+def is_small(value: Any) -> bool:
     """Whether the value's text is about ``_SMALL`` characters at most; looks at no more of it than that."""
-    stack, left = [value], budget
+    stack, left = [value], _SMALL
     while stack and left > 0:
         item = stack.pop()
         if isinstance(item, str):

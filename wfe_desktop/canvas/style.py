@@ -40,12 +40,12 @@ class Face:
         self.width = lru_cache(maxsize=4096)(self._metrics.horizontalAdvance)
         self._elided = lru_cache(maxsize=4096)(self._elide)
 
-    def _elide(self, text: str, width: int, mode: Qt.TextElideMode) -> str:
-        return self._metrics.elidedText(text, mode, width)
+    def _elide(self, text: str, width: int) -> str:
+        return self._metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, width)
 
-    def fit(self, text: str, width: float, mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> str:
+    def fit(self, text: str, width: float) -> str:
         """The text, shortened in the middle where it is wider than ``width``."""
-        return text if self.width(text) <= width else self._elided(text, int(width), mode)
+        return text if self.width(text) <= width else self._elided(text, int(width))
 
 
 class Style:

@@ -233,13 +233,13 @@ class Surface(NodeViewer):  # type: ignore[misc]
         down.setValue(down.value() + dy)
         self._moved()
 
-    def show_rect(self, rect: QRectF, most: float = 1.0) -> None:
-        """Show a part of the scene as a whole, at most at scale ``most``."""
+    def show_rect(self, rect: QRectF) -> None:
+        """Show a part of the scene as a whole, not enlarged."""
         if rect.isEmpty():
             return
         space = self.viewport().rect()
         wide, high = max(80.0, space.width() - 2 * _FIT_MARGIN), max(80.0, space.height() - 2 * _FIT_MARGIN)
-        self._set_zoom(min(most, wide / rect.width(), high / rect.height()))
+        self._set_zoom(min(1.0, wide / rect.width(), high / rect.height()))
         self.centerOn(rect.center())
         self._moved()
 

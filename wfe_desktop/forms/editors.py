@@ -5,7 +5,6 @@ Nothing is clamped or corrected: what is typed is what is kept, and ``FieldSpec.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -15,8 +14,6 @@ from wfe_desktop.document.edits import same_json
 from wfe_desktop.forms.controls import ButtonStrip, ComboBox, LineEdit, SmallButton, TextArea
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.theme import SPACE, code_font
-
-Browse = Callable[[QWidget], str]
 
 
 class ValueEditor(QWidget):
@@ -94,18 +91,16 @@ class PathEditor(LineEditor):
         spec: FieldSpec,
         strip: ButtonStrip,
         workspace: Path | None = None,
-        browse: Browse | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(spec, strip, parent)
         self._workspace = workspace
-        self._browse = browse or self._ask
         self.browse_button = SmallButton("Choose a file…", icon_name="open", parent=self)
         self.browse_button.clicked.connect(self._choose)
         self._row.addWidget(self.browse_button)
 
     def _choose(self) -> None:
-        chosen = self._browse(self)
+        chosen = self._ask()
         if not chosen:
             return
         path = Path(chosen)
@@ -115,11 +110,11 @@ class PathEditor(LineEditor):
         self._take(path.as_posix())
         self.left.emit()
 
-    def _ask(self, parent: QWidget) -> str:
+    def _ask(self) -> str:
         start = str(self._workspace or "")
         if "directory" in self.spec.name or "folder" in self.spec.name:
-            return QFileDialog.getExistingDirectory(parent, "Choose a folder", start)
-        return QFileDialog.getOpenFileName(parent, "Choose a file", start)[0]
+            return QFileDialog.getExistingDirectory(self, "Choose a folder", start)
+        return QFileDialog.getOpenFileName(self, "Choose a file", start)[0]
 
 
 class AreaEditor(ValueEditor):

@@ -168,9 +168,9 @@ def make_spec(port: InputPort) -> FieldSpec:
     )
 
 
-def free_spec(name: str, hint: str = "any") -> FieldSpec:
+def free_spec(name: str) -> FieldSpec:
     """A field for any JSON value."""
-    return FieldSpec(name, Kind.JSON, {}, hint=hint, required=True, takes_text=True)
+    return FieldSpec(name, Kind.JSON, {}, hint="any", required=True, takes_text=True)
 
 
 def _kind(name: str, schema: Schema, types: frozenset[str], choices: tuple[Any, ...]) -> Kind:

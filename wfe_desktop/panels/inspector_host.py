@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import shiboken6
 from PySide6.QtCore import Signal
@@ -26,6 +27,8 @@ class InspectorHost(QStackedWidget):
         super().__init__()
         self.setProperty("panel", "true")
         self.setMinimumWidth(INSPECTOR_WIDTH - 64)
+        self.workspace: Path | None = None
+        """Files in this folder are named from there. For inspectors that are made from now on."""
         self._panels: dict[str, InspectorPanel] = {}
         self._nothing = EmptyState("eye", "Nothing to edit here", "This version is kept as a run saw it.")
         self.addWidget(QWidget())  # in sight until the first workflow is open
@@ -44,7 +47,7 @@ class InspectorHost(QStackedWidget):
             return
         panel = self._panels.get(document.key)
         if panel is None:
-            panel = self._panels[document.key] = InspectorPanel(document)
+            panel = self._panels[document.key] = InspectorPanel(document, self.workspace)
             panel.select_requested.connect(self.select_requested)
             self.addWidget(panel)
         self.setCurrentWidget(panel)

@@ -15,6 +15,7 @@ from engine.model.status import RunStatus, StepStatus
 from tests.gui.window.conftest import Gate, Hand
 from wfe_desktop import theme
 from wfe_desktop.document.files import load_graph_file, save_graph_file
+from wfe_desktop.forms.editors import PathEditor
 from wfe_desktop.models.palette import TOOL_MIME
 from wfe_desktop.models.run_view import RunView
 from wfe_desktop.models.runs import STATUS_ROLE
@@ -110,6 +111,19 @@ class TestBuilding:
         QTest.mouseClick(palette.view.viewport(), LEFT, pos=at)
         QTest.mouseDClick(palette.view.viewport(), LEFT, pos=at)
         assert [node.function_name for node in hand.graph.nodes] == ["halve"]
+
+    def test_a_file_chosen_in_the_workspace_is_named_from_there(self, hand: Hand, tmp_path, monkeypatch):
+        def count_words(path: str) -> int:
+            return len(path)
+
+        hand.services.registry.register_tool("count_words", count_words, "")
+        hand.wait(lambda: "count_words" in hand.bench.catalog)
+        node_id = hand.place("count_words", 0, 0)
+        hand.wait(lambda: hand.bench.inspector.findChild(PathEditor) is not None)
+        chosen = tmp_path / "notes" / "today.txt"
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(chosen), ""))
+        hand.click(hand.bench.inspector.findChild(PathEditor).browse_button)
+        assert hand.editor.document.find_node(node_id).parameters == {"path": "notes/today.txt"}
 
     def test_a_graph_is_built_run_undone_and_redone_by_hand(self, hand: Hand):
         first = hand.place("add", 0, 0)
