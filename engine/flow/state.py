@@ -103,10 +103,6 @@ class StateView(dict[str, Any]):
     def __deepcopy__(self, memo: Any) -> dict[str, Any]:
         return self.copy()
 
-    def raw(self, key: str) -> Any:
-        """The value as it lies, without copying it first; for comparing only."""
-        return super().get(key, _MISSING)
-
 
 class Changes(NamedTuple):
     """What a step did to the state, and its result."""
@@ -135,23 +131,25 @@ def find_changes(before: Mapping[str, Any], view: StateView, returned: Any) -> C
     whole = in_place or all(key in after for key in before)
     changes: dict[str, Any] = {}
     removed: list[str] = []
-    for key in after.keys():  # noqa: SIM118 - a view's keys, without copying its values
-        value = view.raw(key) if after is view else after[key]
-        if value is DELETE:
-            if key in before:
-                removed.append(key)
-            continue
+    kept = 0
+    # A view's values as they lie: those that nobody looked at still are the run's own, and stay uncopied.
+    for key, value in dict.items(view) if after is view else after.items():
         old = before.get(key, _MISSING)
+        kept += old is not _MISSING
         if whole and value is old:
             continue
-        new = to_json(value, f"state[{key!r}]")
+        if value is DELETE:
+            if old is not _MISSING:
+                removed.append(key)
+            continue
         if not isinstance(key, str):
             raise ResultError(
                 f"the returned state has the key {key!r} ({type(key).__name__}); keys must be text"
             )
+        new = to_json(value, f"state[{key!r}]")
         if not whole or old is _MISSING or not same_json(old, new):
             changes[key] = new
-    if in_place:
+    if in_place and kept < len(before):
         removed.extend(key for key in before if key not in after)
     return Changes(dict(changes), changes, tuple(removed))
 
