@@ -57,7 +57,7 @@ def decode_graph(content: bytes, name: str) -> GraphDefinition:
     try:
         data = parse_json(content.removeprefix(codecs.BOM_UTF8))  # some editors begin files with it
     except ValidationError as error:
-        raise WorkflowFileError(f"{name} is not a workflow file: {error}.", error.problems) from error
+        raise WorkflowFileError(f"{name} is not a workflow file: {error}.") from error
     graph, problems = parse_graph(data)
     if graph is None:
         first = problems[0].message if problems else "it does not hold a workflow."
