@@ -3,7 +3,9 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -317,8 +319,8 @@ def test_run_works_beside_a_running_program(start_headless, start, workflow, dat
     assert "not be in its history" in program.err[0]
 
 
-def test_the_installed_command_is_the_same_program(project_root, environment):
-    command = [str(project_root / ".venv" / "bin" / "wfe"), "--help"]
+def test_the_installed_command_is_the_same_program(environment):
+    command = [str(Path(sysconfig.get_path("scripts")) / "wfe"), "--help"]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert found.returncode == 0
     assert "--headless" in found.stdout

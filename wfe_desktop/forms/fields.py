@@ -243,7 +243,7 @@ def _range(schema: Schema) -> str:
 def _parse_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text.strip()):
         raise FieldError("Takes a whole number.")
-    if len(text.strip()) > 20 or abs(int(text)) > 2**63 - 1:
+    if len(text.strip()) > 20 or not -(2**63) <= int(text) < 2**63:
         raise FieldError("This number does not fit into 64 bits.")
     return int(text)
 
