@@ -74,6 +74,7 @@ def wait_for_form(hand: Hand) -> AnswerForm:
     hand.wait(lambda: isinstance(QApplication.activeModalWidget(), AnswerForm))
     form = QApplication.activeModalWidget()
     assert isinstance(form, AnswerForm)
+    hand.wait(form.isActiveWindow)
     return form
 
 
