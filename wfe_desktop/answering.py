@@ -122,10 +122,10 @@ class Answering(QObject):
             "The program ended while it was running, and it must not simply run a second time. "
             "Look whether it did its work.",
             [
+                ("Not now", NO, None),  # first, so that Enter is not taken for one of the others
                 ("Run it again", YES, lambda: self._decide(editor, question, "rerun")),
                 ("Give its result…", YES, lambda: self._ask_value(editor, question)),
                 ("Let it fail", YES, lambda: self._decide(editor, question, "fail")),
-                ("Not now", NO, None),
             ],
         )
 

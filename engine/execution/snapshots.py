@@ -15,7 +15,9 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
     ids = run.plan.topology.node_ids
     waits: dict[int, Waiting] = {}
     for key, step in run.waiting.items():
-        waits.setdefault(key[0] if isinstance(key, tuple) else key, _describe(step))
+        waiting_node = key[0] if isinstance(key, tuple) else key
+        if waiting_node not in waits:  # of many items, the first
+            waits[waiting_node] = _describe(step)
     steps = {
         ids[node]: StepInfo(
             node_id=ids[node],
