@@ -16,6 +16,7 @@ from wfe_desktop.canvas.spec import PendingWire
 from wfe_desktop.document.document import WorkflowDocument
 from wfe_desktop.models.run_view import EdgeKey
 from wfe_desktop.panels.tabs import DocumentTabs
+from wfe_desktop.panels.waiting_bar import WaitingBar
 
 READ_ONLY = "This version is kept as a run saw it and cannot be changed. Edit a copy instead."
 SAMPLE_BUTTONS = 3
@@ -58,6 +59,8 @@ class Editor(QWidget):
         column.setSpacing(0)
         if note:
             column.addWidget(self._make_banner(note))
+        self.waiting_bar = WaitingBar()
+        column.addWidget(self.waiting_bar)
         column.addWidget(self.canvas, 1)
         self._connect()
         self._draw()

@@ -16,6 +16,7 @@ from engine.model.run import RunSnapshot
 from engine.model.status import RunStatus
 from engine.model.tool import Catalog
 from wfe_desktop import theme
+from wfe_desktop.answering import Answering
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.checking import ProblemChecker
@@ -98,6 +99,7 @@ class Workbench(QObject):
         self.services: Services | None = None
         self.runs: RunControl | None = None
         self.steering: Steering | None = None
+        self.answering: Answering | None = None
         self.catalog: Catalog = {}
         self.samples: list[Sample] = []
         self.address = ""
@@ -122,7 +124,8 @@ class Workbench(QObject):
         self.steering = Steering(
             services.engine, self.background, self.messages, self.editors, runs, self.runs_model
         )
-        for part in (runs, self.steering, bridge):
+        self.answering = Answering(services.engine, self.background, self.messages, self.editors, runs)
+        for part in (runs, self.steering, self.answering, bridge):
             part.setParent(self)
         runs.shown_changed.connect(self._show_run)
         runs.spans_changed.connect(self.runs_panel.timeline.refresh)

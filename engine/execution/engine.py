@@ -158,11 +158,11 @@ class ExecutionEngine(RunHistory):
 
         return self._in_loader(load)
 
-    def signal(self, run_id: str, name: str, value: Any = None) -> Future[bool]:
+    def signal(self, run_id: str, name: str, value: Any = None, node_id: str | None = None) -> Future[bool]:
         """Give a run the signal that a step of it waits for; the value becomes the step's result.
 
         The future says whether a step was waiting for it; it fails with ``ValidationError`` where the value does not
-        meet the step's schema. Of several such steps the first one gets it.
+        meet the step's schema. Of several such steps the first one gets it, or that of ``node_id``.
         """
         kept = check_json(value, "the signal's value")
 
@@ -172,7 +172,8 @@ class ExecutionEngine(RunHistory):
             for node, item, step in self._conductor.post_call(
                 lambda: self._conductor.find_waiting(run_id)
             ).result():
-                if step.parked is not None and step.parked.signal == name:
+                is_meant = node_id is None or node == node_id
+                if is_meant and step.parked is not None and step.parked.signal == name:
                     check_signal(kept, step.parked.schema, name)
                     event = SignalReceived(now_us(), node, step.visit, step.attempt, kept, item)
                     return self._command(run_id, event)
@@ -343,8 +344,12 @@ class ExecutionEngine(RunHistory):
                 if not answer.done():
                     answer.set_exception(error)
 
+        def dropped(submitted: Future[None]) -> None:
+            if submitted.cancelled():  # the engine was closed before its turn came
+                answer.set_exception(ServiceUnavailable("the engine is closed"))
+
         try:
-            self._loader.submit(load)
+            self._loader.submit(load).add_done_callback(dropped)
         except RuntimeError:
             answer.set_exception(ServiceUnavailable("the engine is closed"))
         return answer

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.flow.run_state import SKIPPED, TAKEN, RunState
+from engine.flow.run_state import SKIPPED, TAKEN, RunState, WaitingStep
 from engine.flow.values import copy_json
-from engine.model.run import CurrentState, RunSnapshot, RunSummary, StepInfo, to_datetime
+from engine.model.run import CurrentState, RunSnapshot, RunSummary, StepInfo, Waiting, to_datetime
 from engine.model.status import StepStatus
 
 
 def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
     """The run as it stands. Values are shared with the run: read only (``own_copy`` gives one to keep)."""
     ids = run.plan.topology.node_ids
+    waits: dict[int, Waiting] = {}
+    for key, step in run.waiting.items():
+        waiting_node = key[0] if isinstance(key, tuple) else key
+        if waiting_node not in waits:  # of many items, the first
+            waits[waiting_node] = _describe(step)
     steps = {
         ids[node]: StepInfo(
             node_id=ids[node],
@@ -26,6 +31,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             error=run.errors[node],
             items_done=run.items[node].done if node in run.items else None,
             items_total=len(run.items[node].values) if node in run.items else None,
+            waits_for=waits.get(node),
         )
         for node, status in enumerate(run.step_status)
         if status is not StepStatus.PENDING or run.visits[node]
@@ -48,6 +54,17 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         held=tuple(dict.fromkeys(ids[step.node] for step in run.held)) if run.paused else (),
         seq=seq,
     )
+
+
+def _describe(step: WaitingStep) -> Waiting:
+    due_at = None if step.due is None else to_datetime(step.due)
+    if step.unsure:
+        return Waiting("decision")
+    if step.parked is None:
+        return Waiting("retry", due_at=due_at)
+    if step.parked.signal is None:
+        return Waiting("time", due_at=due_at)
+    return Waiting("signal", step.parked.signal, step.parked.message, step.parked.schema)
 
 
 def own_copy(snapshot: RunSnapshot) -> RunSnapshot:

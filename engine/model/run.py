@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from engine.model.status import RunStatus, StepStatus
 
@@ -31,10 +31,26 @@ class CurrentState:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a step waits for. ``due_at`` is when it goes on by itself: at a ``time``, or with its next try (``retry``).
+
+    ``signal`` is the name of the signal that it asked for, ``message`` what it asks, and ``schema`` the JSON Schema of
+    the answer, shared with the run: read only. A ``decision`` is about a step that was interrupted.
+    """
+
+    kind: Literal["signal", "time", "decision", "retry"]
+    signal: str | None = None
+    message: str = ""
+    schema: Mapping[str, Any] | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepInfo:
     """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step.
 
-    ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way.
+    ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way; ``waits_for`` is what the first
+    of them that waits is waiting for.
     """
 
     node_id: str
@@ -46,6 +62,7 @@ class StepInfo:
     error: str | None = None
     items_done: int | None = None
     items_total: int | None = None
+    waits_for: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from engine.model.events import (
     StepCancelled,
     StepCompleted,
     StepFailed,
+    StepParked,
     StepRetrying,
     StepSkipped,
     StepStarted,
+    StepUnsure,
 )
 from engine.model.graph import GraphDefinition
 from engine.model.run import RunSnapshot, to_microseconds
@@ -173,7 +175,11 @@ class RunView:
                 )
                 self._set(changes, bad.node, view)
                 self._mark(changes, bad.taken, bad.skipped)
-            case StepRetrying(node=node, visit=visit, attempt=attempt):
+            case (
+                StepRetrying(node=node, visit=visit, attempt=attempt)
+                | StepParked(node=node, visit=visit, attempt=attempt)
+                | StepUnsure(node=node, visit=visit, attempt=attempt)
+            ):
                 view = replace(self.nodes[node], status=StepStatus.WAITING, visit=visit, attempt=attempt)
                 self._set(changes, node, view)
             case StepSkipped(node=node):

@@ -25,7 +25,7 @@ from engine.flow.differences import EdgeChange, FieldChange, NodeChange
 from engine.flow.presenter import is_small
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Problem
-from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo, StepRecord
+from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo, StepRecord, Waiting
 from engine.model.statistics import Durations, RunStatistics
 from engine.model.status import RunStatus, StepStatus
 
@@ -332,6 +332,7 @@ class StepOut(AnswerBody):
     error: str | None
     items_done: int | None
     items_total: int | None
+    waits_for: Waiting | None
 
     @classmethod
     def of(cls, step: StepInfo) -> StepOut:
@@ -344,6 +345,7 @@ class StepOut(AnswerBody):
             error=step.error,
             items_done=step.items_done,
             items_total=step.items_total,
+            waits_for=step.waits_for,
         )
 
 

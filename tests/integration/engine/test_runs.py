@@ -519,6 +519,21 @@ def test_a_closed_engine_says_so(bench):
         bench.engine.request_status("x").result(5)
 
 
+def test_closing_answers_those_whose_turn_has_not_come(bench):
+    """Nobody waits for ever: a thread that does would keep the program from ending."""
+    begun, release = threading.Event(), threading.Event()
+    graph_id = bench.graphs.create_graph(make_graph({}))
+    bench.engine._loader.submit(lambda: (begun.set(), release.wait(20)))
+    assert begun.wait(5)
+    waiting = bench.engine.submit_workflow(graph_id)
+    closing = threading.Thread(target=bench.engine.close)
+    closing.start()
+    with pytest.raises(ServiceUnavailable):
+        waiting.result(5)
+    release.set()
+    closing.join()
+
+
 def test_an_edit_does_not_touch_a_run_that_goes_on_with_its_version(bench):
     begun, release = threading.Event(), threading.Event()
 

@@ -9,6 +9,7 @@ import pytest
 from engine import EndRun, RunStatus, StepStatus, ValidationError, WaitForSignal, WaitUntil
 from engine.config import AppConfig
 from engine.model.events import RunIdled
+from engine.model.run import Waiting
 from tests.integration.engine.conftest import Bench, make_graph
 
 APPROVAL = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
@@ -46,6 +47,7 @@ def test_a_step_waits_for_its_signal_and_the_value_becomes_its_result(asking):
     status = wait_until_idle(asking, run_id)
     assert status.error_message == "Is this all right?"
     assert status.steps["ask"].status is StepStatus.WAITING
+    assert status.steps["ask"].waits_for == Waiting("signal", "approve", "Is this all right?", APPROVAL)
     assert asking.engine.running_steps == 0
     assert not asking.engine.signal(run_id, "other", {"ok": True}).result(5)
     assert asking.engine.signal(run_id, "approve", {"ok": True}).result(5)
@@ -207,6 +209,7 @@ def test_p3_an_interrupted_step_with_effects_waits_for_a_decision(tmp_path, choi
     bench, run_id, calls = interrupted_run(tmp_path)
     waiting = wait_until_idle(bench, run_id)
     assert "decide whether to run it again" in str(waiting.error_message)
+    assert waiting.steps["a"].waits_for == Waiting("decision")
     assert calls == [1]
     with pytest.raises(ValidationError, match="perhaps"):
         bench.engine.decide_step(run_id, "a", "perhaps")

@@ -91,7 +91,10 @@ async def test_a_waiting_step_is_given_its_signal(ask, http, make_graph, until, 
         "ask", lambda: WaitForSignal("go", {"type": "integer"}, "How many?"), "Asks"
     )
     run_id = (await ask("POST", "/graph/run", {"graph_id": await make_graph("ask", "add")}))["run_id"]
-    assert (await until(run_id, "waiting"))["error_message"] == "How many?"
+    state = await until(run_id, "waiting")
+    assert state["error_message"] == "How many?"
+    asked = {"signal": "go", "message": "How many?", "schema": {"type": "integer"}, "due_at": None}
+    assert state["steps"]["n0"]["waits_for"] == {"kind": "signal", **asked}
     assert (await ask("POST", f"/graph/signal/{run_id}", {"name": "other"}))["delivered"] is False
     async with http.post(f"/graph/signal/{run_id}", json={"name": "go", "value": "many"}) as answer:
         assert answer.status == 400
