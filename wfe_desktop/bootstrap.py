@@ -122,7 +122,10 @@ def run_window(options: StartOptions) -> int:
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop before all is closed
     program = Program(app, options, Folders.of_user())
     with asyncio.Runner(loop_factory=lambda: qasync.QEventLoop(app)) as runner:
-        status = runner.run(program.run())
+        try:
+            status = runner.run(program.run())
+        finally:
+            program.take_apart()
     if not program.engine_has_ended:
         leave(status)
     forget_pictures()
@@ -145,6 +148,8 @@ class Program:
         self._was_signalled = False
         self._status = 0
         self._closers: list[Closer] = []
+        self._bench: Workbench | None = None
+        self._collector: IdleCollector | None = None
         self.engine_has_ended = True
 
     async def run(self) -> int:
@@ -154,8 +159,9 @@ class Program:
         except ValidationError as error:
             print(f"The configuration is wrong: {describe_settings_error(error)}", file=sys.stderr)  # noqa: T201
             return 2
-        collector = IdleCollector()
+        self._collector = IdleCollector()
         bench, found = self._build()
+        self._bench = bench
         loop = asyncio.get_running_loop()
         self._handle_signals(loop)
         try:
@@ -170,13 +176,20 @@ class Program:
                     loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)  # all is closed; what is left takes a moment
             bench.window.let_go()
-            bench.window.deleteLater()
-            bench.deleteLater()
-            QApplication.sendPostedEvents(
-                None, QEvent.Type.DeferredDelete.value
-            )  # now, while all else is there
-            collector.close()
         return self._status
+
+    def take_apart(self) -> None:
+        """Destroy the window and all that belongs to it, when no loop runs any more.
+
+        Not in ``run``: a signal is handled wherever events are, also in the loop inside a drag from the palette, and
+        the widgets under that one must outlive it.
+        """
+        if self._bench is not None and self._collector is not None:
+            self._bench.window.deleteLater()
+            self._bench.deleteLater()
+            self._bench = None
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+            self._collector.close()
 
     def _build(self) -> tuple[Workbench, list[Recovered]]:
         messages = Messages()

@@ -1,5 +1,8 @@
 """The program with its window, on a screen of its own: what the server does while the window is open."""
 
+import os
+import shutil
+import subprocess
 import time
 
 import aiohttp
@@ -100,3 +103,29 @@ def test_a_step_that_does_not_stop_does_not_keep_the_window(start_window, tmp_pa
     assert program.stop() == 0
     assert time.monotonic() - began < 12
     assert "did not stop in time" in program.err[-1]
+
+
+def test_a_signal_while_a_tool_is_dragged_closes_the_window_in_order(start_window, display):
+    """Qt runs a loop of its own inside a drag: the widgets under it must not be destroyed there."""
+    if shutil.which("xdotool") is None:
+        pytest.fail("xdotool is missing; `make setup` installs it (apt-get install xdotool)", pytrace=False)
+    program, _ = start_window(
+        MALLOC_PERTURB_="165"
+    )  # what is used after it was freed is no longer what it was
+
+    def do(*words):
+        subprocess.run(["xdotool", *words], env={**os.environ, "DISPLAY": display}, check=True)
+
+    window = subprocess.run(
+        ["xdotool", "search", "--sync", "--onlyvisible", "--name", "Agent Workflow Engine"],
+        env={**os.environ, "DISPLAY": display},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()[0]
+    do("mousemove", "--window", window, "90", "262", "mousedown", "1")
+    for x in range(100, 640, 20):  # many small moves, as a hand makes them
+        do("mousemove", "--window", window, str(x), "300")
+    program.process.terminate()
+    assert program.wait(20) == 0
+    assert program.err == []
