@@ -73,7 +73,7 @@ class Client:
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while not condition():  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.002)
 
