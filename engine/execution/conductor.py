@@ -515,6 +515,11 @@ def _row_of(live: LiveRun) -> dict[str, Any]:
         "completed_at": run.completed_at,
         "error_message": run.failure.message if run.failure else run.waiting_for or run.idle_reason,
         "step_count": len(run.path),
+        "parent_run_id": about.parent_run_id,
+        "parent_node_id": about.parent_node_id,
+        "forked_from": about.forked_from,
+        "idempotency_key": about.idempotency_key,
+        "durability": about.durability,
     }
 
 

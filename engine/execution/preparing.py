@@ -74,6 +74,11 @@ def make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | N
         completed_at=None,
         error_message=None,
         step_count=0,
+        parent_run_id=event.parent_run_id,
+        parent_node_id=event.parent_node,
+        forked_from=event.forked_from,
+        idempotency_key=event.idempotency_key,
+        durability=event.durability,
     )
     return LiveRun(RunState(run_id, plan), about, tools)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
+from engine.model.graph import Durability
+
 
 @dataclass(slots=True)
 class RunAccepted:
@@ -17,6 +19,8 @@ class RunAccepted:
 
     ``refusal`` says why it cannot run at all (a tool is missing, say); it then fails before any step.
     ``breakpoints`` are known before the first step starts; ``BreakpointsSet`` would come too late for that one.
+    ``parent_run_id`` and ``parent_node`` name the step that runs this graph, ``forked_from`` the run that this one
+    takes over steps of. Of ``durability`` see ``engine.model.graph.Durability``.
     """
 
     at: int
@@ -27,6 +31,11 @@ class RunAccepted:
     refusal: str | None = None
     refused_node: str | None = None
     breakpoints: tuple[str, ...] = ()
+    parent_run_id: str | None = None
+    parent_node: str | None = None
+    forked_from: str | None = None
+    idempotency_key: str | None = None
+    durability: Durability = "strict"
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 EdgeKind = Literal["success", "error"]
 Isolation = Literal["auto", "thread", "process"]
+Durability = Literal["strict", "relaxed"]
+"""``strict``: no step starts before what it depends on is committed. ``relaxed``: commits may come a moment later."""
 Reducer = Literal["replace", "append", "extend", "add", "merge", "min", "max"]
 
 ELSE = "else"

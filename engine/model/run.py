@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from engine.model.graph import Durability
 from engine.model.status import RunStatus, StepStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,7 +123,11 @@ class RunSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A line of the history."""
+    """A line of the history.
+
+    ``parent_run_id`` and ``parent_node_id`` name the step that runs this graph; ``forked_from`` the run whose steps this
+    one took over.
+    """
 
     run_id: str
     graph_id: str
@@ -134,6 +139,11 @@ class RunSummary:
     completed_at: datetime | None
     error_message: str | None
     step_count: int
+    parent_run_id: str | None = None
+    parent_node_id: str | None = None
+    forked_from: str | None = None
+    idempotency_key: str | None = None
+    durability: Durability = "strict"
 
     @property
     def duration_s(self) -> float | None:

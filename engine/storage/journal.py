@@ -199,4 +199,9 @@ def _to_summary(row: Any) -> RunSummary:
         completed_at=when(row.completed_at),
         error_message=row.error_message,
         step_count=row.step_count,
+        parent_run_id=row.parent_run_id,
+        parent_node_id=row.parent_node_id,
+        forked_from=row.forked_from,
+        idempotency_key=row.idempotency_key,
+        durability=row.durability,
     )

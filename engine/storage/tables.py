@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -59,9 +60,17 @@ runs = Table(
     Column("completed_at", BigInteger),
     Column("error_message", Text),
     Column("step_count", Integer, nullable=False),
+    Column("parent_run_id", String(64)),
+    Column("parent_node_id", String(200)),
+    Column("forked_from", String(64)),
+    Column("idempotency_key", String(200)),
+    Column("durability", String(16), nullable=False, server_default="strict"),
     Index("runs_by_time", "accepted_at"),
     Index("runs_by_graph", "graph_id", "accepted_at"),
     Index("runs_by_status", "status", "accepted_at"),
+    Index("runs_by_parent", "parent_run_id"),
+    Index("runs_by_origin", "forked_from"),
+    Index("runs_by_key", "idempotency_key", unique=True),
 )
 
 events = Table(
@@ -73,6 +82,12 @@ events = Table(
     Column("data", LargeBinary, nullable=False),
     Column("stored", LargeBinary),
     Index("events_by_run", "run_id", "seq"),
+    Index(
+        "events_with_values",
+        "seq",
+        sqlite_where=text("stored IS NOT NULL"),
+        postgresql_where=text("stored IS NOT NULL"),
+    ),
 )
 
 stored_values = Table(
@@ -81,4 +96,15 @@ stored_values = Table(
     Column("hash", String(64), primary_key=True),
     Column("size_bytes", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+cached_results = Table(
+    "cached_results",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("tool", String(200), nullable=False),
+    Column("result", LargeBinary, nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("cached_results_by_time", "created_at"),
 )

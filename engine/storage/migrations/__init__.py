@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from engine.errors import DatabaseError
 from engine.storage.tables import metadata
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """All revisions, oldest first; the last is the schema of ``engine.storage.tables``."""
 
 _version = sa.table("alembic_version", sa.column("version_num", sa.String))

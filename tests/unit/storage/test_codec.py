@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.errors import DatabaseError
 from engine.model.events import RunAccepted, RunEvent, StepCompleted
+from engine.model.graph import Durability
 from engine.storage.codec import LARGE_BYTES, decode_event, encode_event
 from tests.unit.json_values import json_values
 
@@ -20,6 +21,7 @@ fields = {
     "str": st.text(max_size=8),
     "str | None": st.none() | st.text(max_size=8),
     "bool": st.booleans(),
+    "Durability": st.sampled_from(get_args(Durability)),
     "Any": json_values(),
     "dict[str, Any] | None": st.none() | st.dictionaries(st.text(max_size=4), json_values(), max_size=3),
     "dict[str, Any]": st.dictionaries(st.text(max_size=4), json_values(), max_size=3),

@@ -30,6 +30,11 @@ def row(number, graph_id, status, duration_s=None, name=None):
         "completed_at": at + round(duration_s * 1e6) if ended else None,
         "error_message": None,
         "step_count": 0,
+        "parent_run_id": None,
+        "parent_node_id": None,
+        "forked_from": None,
+        "idempotency_key": None,
+        "durability": "strict",
     }
 
 
