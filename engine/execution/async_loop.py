@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 from engine.execution.attempts import Attempt, Outcome, execute_async, fail_cancelled, fail_timed_out
 from engine.execution.deadlines import Deadline, Deadlines
-from engine.execution.qt_pool import Report
+
+Report = Callable[[str, Outcome], None]
 
 _PATIENCE_S = 0.5
 """A task that does not end so soon after it was cancelled is given up."""

@@ -1,35 +1,35 @@
-"""The engine's thread: it alone changes runs and writes the journal.
+"""The one place where runs are changed and the journal is written.
 
-Whatever happens comes in through one queue. The thread takes all that has gathered, *decides*, *commits* everything in one
+Whatever happens comes in through one inbox. Who has the turn takes all that has gathered, *decides*, *commits* everything in one
 transaction, *acts* (starts and stops steps) and *tells* (subscribers and those who asked), in this order and nowhere else. So
-nothing is announced or built upon before it is durable, and runs share commits.
+nothing is announced or built upon before it is durable, and runs share commits. The turn is the engine's thread's, or for a
+moment that of a worker whose step was the only one under way: it goes on with the next one without a change of thread.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
-import queue
 import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from engine.errors import ServiceUnavailable, StepError
-from engine.execution.attempts import Attempt, now_us, prepare
+from engine.execution.attempts import Attempt, Outcome, now_us, prepare
 from engine.execution.executors import Executors
+from engine.execution.inbox import Call, Inbox, Report
+from engine.execution.live_run import LiveRun
+from engine.execution.recorder import CannotGoOn, Recorder, Subscriber
 from engine.execution.snapshots import take_snapshot
+from engine.execution.timers import Timers
 from engine.flow.decide import decide
-from engine.flow.run_state import RunState, WaitingStep
+from engine.flow.run_state import WaitingStep
 from engine.model.events import (
     CancelRequested,
-    JournalEntry,
     RunAccepted,
     RunCancelled,
     RunCompleted,
@@ -54,15 +54,12 @@ from engine.model.events import (
     StepsAbandoned,
     StepStarted,
 )
-from engine.model.run import RunSnapshot, RunSummary
-from engine.model.tool import Tool
-from engine.storage.database import is_storage_error
-from engine.storage.journal import Batch, StateManager
+from engine.model.run import RunSnapshot
+from engine.storage.journal import StateManager
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Subscriber = Callable[[Sequence[JournalEntry]], None]
 
 _MAX_BATCH = 1_000
 _RECENT_RUNS = 32
@@ -82,47 +79,22 @@ _STATUS_EVENTS = (
 )
 
 
-@dataclass(slots=True)
-class LiveRun:
-    """A run in memory: its state, the tools as they were when it came in, and the attempts under way."""
-
-    state: RunState
-    about: RunSummary
-    tools: tuple[Tool | None, ...]
-    stored: bool = False
-    attempts: dict[tuple[str, int | None], Attempt] = field(default_factory=dict)
-    waiters: list[Future[RunSnapshot]] = field(default_factory=list)
-
-
-class _Report(NamedTuple):
-    run_id: str
-    event: RunEvent
-
-
-class _Call(NamedTuple):
-    future: Future[Any]
-    function: Callable[[], Any]
-
-
 class Conductor:
     """Owns the thread, the executors and the live runs. Methods named ``post_...`` are for any thread and never wait."""
 
     def __init__(self, store: StateManager, workers: int, workspace: Path, cancel_grace_s: float) -> None:
-        self._store = store
         self._workspace = workspace
         self._cancel_grace_s = cancel_grace_s
-        self._inbox: queue.SimpleQueue[_Report | _Call] = queue.SimpleQueue()
-        self._executors = Executors(workers, self.post)
+        self._inbox = Inbox()
+        self._stopped = threading.Event()
+        self._recorder = Recorder(store, self._stopped)
+        self._executors = Executors(workers, self.post, self.report)
+        self._timers = Timers()
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
         self._recent: OrderedDict[str, LiveRun] = OrderedDict()
-        self._subscribers: list[Subscriber] = []
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._timer_numbers = itertools.count()
-        self._next_seq = store.last_seq() + 1
+        self._under_way = 0  # attempts in all runs
 
-        self._entries: list[JournalEntry] = []
-        self._changed: dict[str, LiveRun] = {}
         self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
         self._stops: list[Attempt] = []
         self._given_up: list[Attempt] = []
@@ -132,7 +104,6 @@ class Conductor:
         self._draining = False  # closing: nothing new starts
         self._dropping = False  # closing: steps were told to stop, so what they report is no result
         self._ending = False
-        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
@@ -140,7 +111,7 @@ class Conductor:
 
     @property
     def last_seq(self) -> int:
-        return self._next_seq - 1
+        return self._recorder.next_seq - 1
 
     @property
     def active_runs(self) -> int:
@@ -148,7 +119,7 @@ class Conductor:
 
     @property
     def running_steps(self) -> int:
-        return sum(len(live.attempts) for live in list(self._runs.values()))
+        return self._under_way
 
     @property
     def abandoned_steps(self) -> int:
@@ -156,16 +127,32 @@ class Conductor:
 
     def post(self, run_id: str, event: RunEvent) -> None:
         """Report something that happened to a run."""
-        self._inbox.put(_Report(run_id, event))
+        self._inbox.put(Report(run_id, event))
+
+    def report(self, run_id: str, outcome: Outcome) -> Attempt | None:
+        """Report the end of a step, from a worker that has time to take it in itself.
+
+        Returns the attempt that the worker is to go on with, where there is one.
+        """
+        self._inbox.put(Report(run_id, outcome), ring=False)
+        if self._under_way != 1 or not self._inbox.turn.acquire(blocking=False):
+            self._inbox.ring()
+            return None
+        try:
+            return self._go_round(by_worker=True)
+        finally:
+            self._inbox.turn.release()
+            if self._inbox:
+                self._inbox.ring()
 
     def post_call(self, function: Callable[[], T]) -> Future[T]:
-        """Have the engine's thread call this; the answer is given after whatever it recorded is committed."""
+        """Have this called with the turn; the answer is given after whatever it recorded is committed."""
         future: Future[T] = Future()
         if self._stopped.is_set():
             future.set_exception(_closed())
             return future
 
-        self._inbox.put(_Call(future, function))
+        self._inbox.put(Call(future, function))
         if self._stopped.is_set():
             _fail(future, _closed())
         return future
@@ -184,19 +171,14 @@ class Conductor:
         return True
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Be told of committed entries, on the engine's thread."""
-        self._subscribers = [*self._subscribers, subscriber]
-
-        def unsubscribe() -> None:
-            self._subscribers = [other for other in self._subscribers if other is not subscriber]
-
-        return unsubscribe
+        """Be told of committed entries, by whoever has the turn."""
+        return self._recorder.subscribe(subscriber)
 
     def subscribe_progress(self, subscriber: Callable[[StepProgress], None]) -> Callable[[], None]:
         """Be told how far steps are, on their threads."""
         return self._executors.subscribe_progress(subscriber)
 
-    # On the engine's thread -----------------------------------------------------------------------------------
+    # With the turn ----------------------------------------------------------------------------------------------
 
     def accept(self, live: LiveRun, event: RunAccepted) -> str:
         """Take a new run in. Its id is the answer, once it is committed."""
@@ -228,10 +210,10 @@ class Conductor:
     def command(self, run_id: str, event: RunEvent) -> bool:
         """Take in what somebody asks of a run; whether it changed anything."""
         live = self._runs.get(run_id)
-        before = self._next_seq
+        before = self.last_seq
         if live is not None:
             self._take_in(live, event)
-        return self._next_seq > before
+        return self.last_seq > before
 
     def find_waiting(self, run_id: str) -> list[tuple[str, int | None, WaitingStep]]:
         """The run's steps that wait: node, item, and how."""
@@ -269,27 +251,44 @@ class Conductor:
     # The loop -------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        timeout_s: float | None = None
         try:
             while not self._ending:
-                try:
-                    self._handle(self._inbox.get(timeout=self._until_next_timer()))
-                    for _ in range(_MAX_BATCH):
-                        self._handle(self._inbox.get_nowait())
-                except queue.Empty:
-                    pass
-                self._fire_timers()
-                self._commit()
-                self._act()
-                self._tell()
-        except _CannotGoOn as error:
+                self._inbox.sleep(0.0 if self._inbox else timeout_s)
+                with self._inbox.turn:
+                    self._go_round()
+                    timeout_s = self._timers.until_next()
+        finally:
+            self._refuse_the_rest()
+
+    def _go_round(self, *, by_worker: bool = False) -> Attempt | None:
+        """Take in what has gathered, and what follows; a worker is given the attempt that it is to go on with."""
+        if self._ending:
+            return None
+        kept: Attempt | None = None
+        whole = False
+        try:
+            for _ in range(_MAX_BATCH):
+                if (message := self._inbox.take()) is None:
+                    break
+                self._handle(message)
+            self._timers.fire()
+            self._recorder.commit()
+            kept = self._act(by_worker=by_worker)
+            self._tell()
+            whole = True
+        except CannotGoOn as error:
             log.critical("the engine stops: %s", error)
         except Exception:
             log.exception("internal error; the engine stops")
         finally:
-            self._refuse_the_rest()
+            if not whole:
+                self._end()
+                self._inbox.ring()
+        return kept
 
-    def _handle(self, message: _Report | _Call) -> None:
-        if isinstance(message, _Call):
+    def _handle(self, message: Report | Call) -> None:
+        if isinstance(message, Call):
             try:
                 self._answers.append((message.future, message.function()))
             except Exception as error:  # noqa: BLE001 - it is the asker's
@@ -310,25 +309,32 @@ class Conductor:
             events = self._give_up(live, reference)
         run_id = live.state.run_id
         for fact in events:
-            self._entries.append(JournalEntry(self._next_seq, run_id, fact))
-            self._next_seq += 1
+            self._recorder.add(run_id, fact)
             match fact:
                 case StepStarted():
                     self._prepare(live, fact)
                 case StepCompleted() | StepFailed():
-                    live.attempts.pop((fact.node, fact.item), None)
+                    self._end_attempt(live, fact)
                 case StepRetrying():
                     self._wake_later(run_id, fact)
                 case StepParked():
-                    live.attempts.pop((fact.node, fact.item), None)
+                    self._end_attempt(live, fact)
                     self._wake_later(run_id, fact)
                 case StepCancelled():
-                    if (attempt := live.attempts.pop((fact.node, fact.item), None)) is not None:
+                    if (attempt := self._end_attempt(live, fact)) is not None:
                         self._given_up.append(attempt)
                 case _ if isinstance(fact, _STATUS_EVENTS):
-                    self._changed[run_id] = live
+                    self._recorder.mark_changed(live)
         if events and live.state.status.is_final:
             self._ended.append(live)
+
+    def _end_attempt(
+        self, live: LiveRun, fact: StepCompleted | StepFailed | StepParked | StepCancelled
+    ) -> Attempt | None:
+        attempt = live.attempts.pop((fact.node, fact.item), None)
+        if attempt is not None:
+            self._under_way -= 1
+        return attempt
 
     def _prepare(self, live: LiveRun, started: StepStarted) -> None:
         run = live.state
@@ -354,66 +360,38 @@ class Conductor:
             self._starts.append((live, failed))
         else:
             live.attempts[started.node, started.item] = attempt
+            self._under_way += 1
             self._starts.append((live, attempt))
 
     def _give_up(self, live: LiveRun, reference: str) -> list[RunEvent]:
         """A fault of ours: the run ends here, and says where to look."""
         live.state.status, live.state.completed_at = type(live.state.status).FAILED, now_us()
+        self._under_way -= len(live.attempts)
+        live.attempts.clear()
         message = f"Internal error {reference}; the log has the details."
         return [RunFailed(now_us(), message)]
 
-    def _commit(self) -> None:
-        """One transaction for all that gathered. If the disk does not take it, wait and try again: nothing goes on."""
-        if not self._entries:
-            return
-        batch = Batch(self._entries)
-        for live in self._changed.values():
-            row = _row_of(live)
-            if live.stored:
-                batch.changed_runs.append(
-                    {("run_id" if key == "id" else f"new_{key}"): row[key] for key in _CHANGING}
-                )
-            else:
-                batch.new_runs.append(row)
-        warned = False
-        while True:
-            try:
-                self._store.append(batch)
-                break
-            except Exception as error:
-                if not is_storage_error(error):
-                    raise
-                if not warned:
-                    log.warning("the journal cannot be written (%s); work stands still until it can", error)
-                    warned = True
-            if self._stopped.wait(1.0):
-                raise _CannotGoOn("it was closed while the journal could not be written")
-        for live in self._changed.values():
-            live.stored = True
-        self._changed.clear()
-
-    def _act(self) -> None:
+    def _act(self, *, by_worker: bool) -> Attempt | None:
+        kept: Attempt | None = None
         starts, self._starts = self._starts, []
         for live, attempt in starts:
             if isinstance(attempt, StepFailed):
                 self.post(live.state.run_id, attempt)
             elif live.attempts.get((attempt.started.node, attempt.started.item)) is attempt:
-                self._executors.submit(attempt)
+                if by_worker and kept is None and self._executors.is_for_thread(attempt):
+                    kept = attempt
+                else:
+                    self._executors.submit(attempt)
         stops, self._stops = self._stops, []
         for attempt in stops:
             self._executors.stop(attempt)
         given_up, self._given_up = self._given_up, []
         for attempt in given_up:
             self._executors.give_up(attempt)
+        return kept
 
     def _tell(self) -> None:
-        entries, self._entries = self._entries, []
-        if entries:
-            for subscriber in self._subscribers:
-                try:
-                    subscriber(entries)
-                except Exception:
-                    log.exception("a subscriber failed")
+        self._recorder.tell()
         ended, self._ended = self._ended, []
         for live in ended:
             with self._ending_runs:
@@ -435,14 +413,8 @@ class Conductor:
         self._call_later(wait_s, lambda: self.post(run_id, StepDue(now_us(), node, visit, attempt, item)))
 
     def _call_later(self, delay_s: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))
-
-    def _until_next_timer(self) -> float | None:
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-
-    def _fire_timers(self) -> None:
-        while self._timers and self._timers[0][0] <= time.monotonic():
-            heapq.heappop(self._timers)[2]()
+        if self._timers.call_later(delay_s, call):
+            self._inbox.ring()  # the engine's thread may sleep for too long, if it is not this one
 
     # Closing --------------------------------------------------------------------------------------------------
 
@@ -484,43 +456,11 @@ class Conductor:
         futures: list[Future[Any]] = [future for future, _ in self._answers]
         for live in [*self._runs.values(), *self._ended]:
             futures.extend(live.waiters)
-        while True:
-            try:
-                message = self._inbox.get_nowait()
-            except queue.Empty:
-                break
-            if isinstance(message, _Call):
+        while (message := self._inbox.take()) is not None:
+            if isinstance(message, Call):
                 futures.append(message.future)
         for future in futures:
             _fail(future, _closed())
-
-
-class _CannotGoOn(Exception):
-    """The engine has to end with work unrecorded; nothing of it was announced."""
-
-
-_CHANGING = ("id", "status", "started_at", "completed_at", "error_message", "step_count")
-
-
-def _row_of(live: LiveRun) -> dict[str, Any]:
-    run, about = live.state, live.about
-    return {
-        "id": run.run_id,
-        "graph_id": about.graph_id,
-        "graph_version": about.graph_version,
-        "graph_name": about.graph_name,
-        "status": run.status.value,
-        "accepted_at": run.accepted_at,
-        "started_at": run.started_at,
-        "completed_at": run.completed_at,
-        "error_message": run.failure.message if run.failure else run.waiting_for or run.idle_reason,
-        "step_count": len(run.path),
-        "parent_run_id": about.parent_run_id,
-        "parent_node_id": about.parent_node_id,
-        "forked_from": about.forked_from,
-        "idempotency_key": about.idempotency_key,
-        "durability": about.durability,
-    }
 
 
 def _closed() -> ServiceUnavailable:

@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar
 from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
-from engine.execution.conductor import Conductor, LiveRun, Subscriber
+from engine.execution.conductor import Conductor
 from engine.execution.executors import check_isolation
 from engine.execution.following import follow_journal
 from engine.execution.history import RunHistory
+from engine.execution.live_run import LiveRun
 from engine.execution.preparing import (
     PreparedGraphs,
     bind_tools,
@@ -26,6 +27,7 @@ from engine.execution.preparing import (
     make_live,
     sort_out_interrupted,
 )
+from engine.execution.recorder import Subscriber
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.flow.decide import fold
 from engine.flow.presenter import present
@@ -264,7 +266,8 @@ class ExecutionEngine(RunHistory):
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Have each batch of committed entries handed to ``callback``, in ``seq`` order; returns what ends it.
 
-        It is called on the engine's thread and must only put them aside; the entries must not be changed.
+        It is called by one thread at a time, the engine's or a worker's, and must only put them aside; the entries must not
+        be changed.
         """
         return self._conductor.subscribe(callback)
 

@@ -17,7 +17,7 @@ from engine.execution.attempts import Attempt, now_us
 from engine.execution.deadlines import Deadline, Deadlines
 from engine.execution.processes import ProcessPool, explain_no_reference
 from engine.execution.progress import limit_progress
-from engine.execution.qt_pool import ThreadPool
+from engine.execution.qt_pool import Report, ThreadPool
 from engine.execution.tool_reference import NoReference, find_reference, is_script
 from engine.model.events import LogWritten, RunEvent, StepProgress, StepStarted
 from engine.model.graph import GraphDefinition
@@ -39,10 +39,11 @@ _SURE_NS = 500_000_000
 class Executors:
     """All of them, and the choice among them. ``submit``, ``stop`` and ``give_up`` are for one thread only."""
 
-    def __init__(self, workers: int, post: Post) -> None:
+    def __init__(self, workers: int, post: Post, report: Report) -> None:
+        """``post`` is for any thread; ``report`` for a worker of the thread pool, which may be given its next attempt."""
         self._post = post
         self._deadlines = Deadlines()
-        self._threads = ThreadPool(workers, self._deadlines, post, self._observe)
+        self._threads = ThreadPool(workers, self._deadlines, report, self._observe)
         self._async = AsyncLoop(self._deadlines, post)
         self._processes = ProcessPool(workers, self._deadlines, post)
         self._burners: dict[str, Tool] = {}  # tools that were seen to burn CPU, and can run in a process
@@ -88,6 +89,10 @@ class Executors:
     def submit(self, attempt: Attempt) -> None:
         """Have the attempt run where it should."""
         self._choose(attempt).submit(attempt)
+
+    def is_for_thread(self, attempt: Attempt) -> bool:
+        """Whether a worker of the thread pool may run the attempt at once, in place of ``submit``."""
+        return self._choose(attempt) is self._threads
 
     def stop(self, attempt: Attempt) -> None:
         """Stop the attempt: kill its process, cancel its task, or tell its tool, which may take its time."""

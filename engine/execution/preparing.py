@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from engine.errors import ResultError, ValidationError
-from engine.execution.conductor import LiveRun
 from engine.execution.executors import check_isolation
+from engine.execution.live_run import LiveRun
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable

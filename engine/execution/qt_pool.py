@@ -15,7 +15,8 @@ from PySide6.QtCore import QRunnable, QThreadPool
 from engine.execution.attempts import Attempt, Outcome, execute, fail_timed_out
 from engine.execution.deadlines import Deadlines
 
-Report = Callable[[str, Outcome], None]
+Report = Callable[[str, Outcome], Attempt | None]
+"""Takes the end of an attempt of a run; may give the reporting thread the attempt that it is to go on with."""
 
 CPU_BOUND_NS = 50_000_000
 """A call that took more of the processor than this is looked at."""
@@ -89,13 +90,15 @@ class ThreadPool:
 
     def _work(self) -> None:
         while (attempt := self._queue.get()) is not None:
-            stays = self._serve(attempt)
+            following: Attempt | bool = attempt
+            while isinstance(following, Attempt):
+                following = self._serve(following)
             del attempt  # what it refers to is free while this thread waits
-            if not stays:
+            if not following:
                 return
 
-    def _serve(self, attempt: Attempt) -> bool:
-        """Run one attempt; whether this thread is still needed."""
+    def _serve(self, attempt: Attempt) -> Attempt | bool:
+        """Run one attempt; the one to go on with, or whether this thread is still needed."""
         with self._lock:
             if not attempt.ticket:  # given up while it waited
                 self._free += 1
@@ -110,7 +113,9 @@ class ThreadPool:
         if attempt.cpu_ns > CPU_BOUND_NS:
             self._observe(attempt)
         if attempt.claim():
-            self._report(attempt.run_id, outcome)
+            following = self._report(attempt.run_id, outcome)
+            if following is not None:
+                return following
             with self._lock:
                 self._free += 1
             return True

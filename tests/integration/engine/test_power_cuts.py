@@ -1,5 +1,6 @@
 """The power is cut at every commit, before and after it; afterwards every step is recorded once and the run ends."""
 
+import sys
 import threading
 from collections import Counter
 
@@ -75,9 +76,11 @@ class Program:
         self.database.close()
 
 
+@pytest.mark.qt_no_exception_capture  # a worker may have the turn
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_p1_p2_p8_a_power_cut_at_any_commit_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch, after):
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # the engine's thread dies of each cut
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # a thread dies of each cut: the engine's,
+    monkeypatch.setattr(sys, "excepthook", lambda *_: None)  # or a worker
     cuts = 0
     for cut_at in range(1, 40):
         effects: Counter[tuple[str, int]] = Counter()

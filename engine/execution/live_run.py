@@ -1,0 +1,58 @@
+"""A run in memory, and its row in the history."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.execution.attempts import Attempt
+from engine.flow.run_state import RunState
+from engine.model.run import RunSnapshot, RunSummary
+from engine.model.tool import Tool
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run in memory: its state, the tools as they were when it came in, and the attempts under way."""
+
+    state: RunState
+    about: RunSummary
+    tools: tuple[Tool | None, ...]
+    stored: bool = False
+    attempts: dict[tuple[str, int | None], Attempt] = field(default_factory=dict)
+    waiters: list[Future[RunSnapshot]] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """The row of a run that the database does not have yet."""
+        run, about = self.state, self.about
+        return {
+            "id": run.run_id,
+            "graph_id": about.graph_id,
+            "graph_version": about.graph_version,
+            "graph_name": about.graph_name,
+            "accepted_at": run.accepted_at,
+            "parent_run_id": about.parent_run_id,
+            "parent_node_id": about.parent_node_id,
+            "forked_from": about.forked_from,
+            "idempotency_key": about.idempotency_key,
+            "durability": about.durability,
+            **self._standing(),
+        }
+
+    def changed_row(self) -> dict[str, Any]:
+        """What is to be changed in the row that the database has."""
+        return {
+            "run_id": self.state.run_id,
+            **{f"new_{name}": value for name, value in self._standing().items()},
+        }
+
+    def _standing(self) -> dict[str, Any]:
+        run = self.state
+        return {
+            "status": run.status.value,
+            "started_at": run.started_at,
+            "completed_at": run.completed_at,
+            "error_message": run.failure.message if run.failure else run.waiting_for or run.idle_reason,
+            "step_count": len(run.path),
+        }

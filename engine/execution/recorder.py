@@ -1,0 +1,96 @@
+"""What has been decided and is not told yet: written to the journal in one transaction, and then told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from engine.execution.live_run import LiveRun
+from engine.model.events import JournalEntry, RunEvent
+from engine.storage.database import is_storage_error
+from engine.storage.journal import Batch, StateManager
+
+log = logging.getLogger(__name__)
+
+Subscriber = Callable[[Sequence[JournalEntry]], None]
+
+_PAUSE_S = 1.0
+
+
+class CannotGoOn(Exception):
+    """The engine has to end with work unrecorded; nothing of it was announced."""
+
+
+class Recorder:
+    """Numbers what is decided, commits it, tells those who subscribed. With the engine's turn, ``subscribe`` aside."""
+
+    def __init__(self, store: StateManager, stopped: threading.Event) -> None:
+        self._store = store
+        self._stopped = stopped
+        self.next_seq = store.last_seq() + 1
+        self._entries: list[JournalEntry] = []
+        self._changed: dict[str, LiveRun] = {}
+        self._subscribers: list[Subscriber] = []
+
+    def add(self, run_id: str, fact: RunEvent) -> None:
+        """Take in a fact, to be committed with the next ``commit``."""
+        self._entries.append(JournalEntry(self.next_seq, run_id, fact))
+        self.next_seq += 1
+
+    def mark_changed(self, live: LiveRun) -> None:
+        """The run's row is to be written too."""
+        self._changed[live.state.run_id] = live
+
+    def commit(self) -> None:
+        """One transaction for all there is. If the disk does not take it, wait and try again: nothing goes on.
+
+        Raises:
+            CannotGoOn: it was to stop meanwhile.
+        """
+        if not self._entries:
+            return
+        batch = Batch(self._entries)
+        for live in self._changed.values():
+            if live.stored:
+                batch.changed_runs.append(live.changed_row())
+            else:
+                batch.new_runs.append(live.row())
+        warned = False
+        while not self._try_to_write(batch, warned=warned):
+            warned = True
+            if self._stopped.wait(_PAUSE_S):
+                raise CannotGoOn("it was closed while the journal could not be written")
+        for live in self._changed.values():
+            live.stored = True
+        self._changed.clear()
+
+    def _try_to_write(self, batch: Batch, *, warned: bool) -> bool:
+        try:
+            self._store.append(batch)
+        except Exception as error:
+            if not is_storage_error(error):
+                raise
+            if not warned:
+                log.warning("the journal cannot be written (%s); work stands still until it can", error)
+            return False
+        return True
+
+    def tell(self) -> None:
+        """Hand what was committed to the subscribers."""
+        entries, self._entries = self._entries, []
+        if entries:
+            for subscriber in self._subscribers:
+                try:
+                    subscriber(entries)
+                except Exception:
+                    log.exception("a subscriber failed")
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Be told; what is returned ends it. Any thread."""
+        self._subscribers = [*self._subscribers, subscriber]
+
+        def unsubscribe() -> None:
+            self._subscribers = [other for other in self._subscribers if other is not subscriber]
+
+        return unsubscribe
