@@ -15,9 +15,9 @@ def deadlines():
 
 def test_calls_come_in_the_order_of_their_times(deadlines):
     done, order = threading.Event(), []
-    deadlines.call_later(0.03, done.set)
-    deadlines.call_later(0.02, lambda: order.append(2))
-    deadlines.call_later(0.01, lambda: order.append(1))
+    deadlines.call_later(0.6, done.set)  # far apart: a busy machine may stop between these lines
+    deadlines.call_later(0.3, lambda: order.append(2))
+    deadlines.call_later(0.0, lambda: order.append(1))
     assert done.wait(5)
     assert order == [1, 2]
 
