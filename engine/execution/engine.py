@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
@@ -15,8 +15,7 @@ from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor
 from engine.execution.executors import check_isolation
-from engine.execution.following import follow_journal
-from engine.execution.history import RunHistory
+from engine.execution.keys import Asked, RunKeys
 from engine.execution.live_run import LiveRun
 from engine.execution.preparing import (
     PreparedGraphs,
@@ -27,10 +26,9 @@ from engine.execution.preparing import (
     make_live,
     sort_out_interrupted,
 )
-from engine.execution.recorder import Subscriber
 from engine.execution.snapshots import own_copy, take_snapshot
+from engine.execution.watching import EngineWatch
 from engine.flow.decide import fold
-from engine.flow.presenter import present
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.model.events import (
@@ -45,9 +43,8 @@ from engine.model.events import (
     SignalReceived,
     StepAllowed,
     StepDecided,
-    StepProgress,
 )
-from engine.model.run import EventRecord, RunSnapshot, RunSummary
+from engine.model.run import RunSnapshot, RunSummary
 from engine.model.status import RunStatus
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
@@ -56,7 +53,7 @@ from engine.tools.registry import ToolRegistry
 T = TypeVar("T")
 
 
-class ExecutionEngine(RunHistory):
+class ExecutionEngine(EngineWatch):
     """Runs workflows, and tells about them.
 
     Any thread may call any method. Those that return a ``Future`` never wait; the others wait for the database, and
@@ -72,13 +69,14 @@ class ExecutionEngine(RunHistory):
         config: AppConfig | None = None,
     ) -> None:
         self.config = config or AppConfig()
+        workers, workspace = self.config.workers, self.config.workspace
+        conductor = Conductor(state_manager, workers, workspace, self.config.cancel_grace_s)
+        super().__init__(state_manager, conductor, workers)
         self.graphs = graph_manager
-        super().__init__(state_manager)
         self.tools = tool_registry
-        workspace = self.config.workspace
-        self._conductor = Conductor(state_manager, self.config.workers, workspace, self.config.cancel_grace_s)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="engine-loader")
         self._prepared = PreparedGraphs(graph_manager)
+        self._keys = RunKeys(state_manager)
         self._recovering = threading.RLock()
         self._recovered = False
         self._closed = False
@@ -87,24 +85,40 @@ class ExecutionEngine(RunHistory):
     # Running --------------------------------------------------------------------------------------------------
 
     def execute_workflow(
-        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+        self,
+        graph_id: str,
+        initial_state: dict[str, Any] | None = None,
+        breakpoints: Sequence[str] = (),
+        *,
+        graph_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> str:
-        """Start a run of a graph's newest version and return its id, once the run is durable.
+        """Start a run of a graph's newest version, or the one given, and return its id, once the run is durable.
 
-        It pauses before the first of the nodes in ``breakpoints`` that is due.
+        It pauses before the first of the nodes in ``breakpoints`` that is due. A request that comes again with the same
+        ``idempotency_key`` (after a crash of either side, say) is answered with the run that it made, for ever.
 
         Raises:
             GraphNotFound: there is no such graph.
-            ValidationError: the initial state is not a JSON object.
+            ValidationError: the initial state is not a JSON object, or the key is none.
+            ConflictError: another request came with this key before.
             ServiceUnavailable: the engine is closed.
         """
-        return self._accept(graph_id, initial_state, breakpoints).result()
+        return self._request(graph_id, graph_version, initial_state, breakpoints, idempotency_key).result()
 
     def submit_workflow(
-        self, graph_id: str, initial_state: dict[str, Any] | None = None, breakpoints: Sequence[str] = ()
+        self,
+        graph_id: str,
+        initial_state: dict[str, Any] | None = None,
+        breakpoints: Sequence[str] = (),
+        *,
+        graph_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Future[str]:
         """As ``execute_workflow``, without waiting: a future of the run's id."""
-        return self._in_loader(lambda: self._accept(graph_id, initial_state, breakpoints))
+        return self._in_loader(
+            lambda: self._request(graph_id, graph_version, initial_state, breakpoints, idempotency_key)
+        )
 
     def cancel_execution(self, run_id: str) -> bool:
         """Cancel a run; whether there was anything to cancel. Returns before running steps have stopped."""
@@ -113,6 +127,15 @@ class ExecutionEngine(RunHistory):
     def request_cancel(self, run_id: str) -> Future[bool]:
         """As ``cancel_execution``, without waiting. The future fails with ``RunNotFound`` where there is no such run."""
         return self._ask(run_id, lambda: self._conductor.cancel(run_id))
+
+    def cancel_executions(
+        self, graph_id: str | None = None, status: RunStatus | str | None = None
+    ) -> list[str]:
+        """Cancel all runs that have not ended, of this graph and at this status where given; those it did."""
+        self._ensure_recovered()
+        found = [run.run_id for run in self.states.unfinished_runs(graph_id, status)]
+        asked = [(run_id, self.request_cancel(run_id)) for run_id in found]
+        return [run_id for run_id, future in asked if future.result()]
 
     def pause(self, run_id: str) -> Future[bool]:
         """Let a run start nothing new; running steps finish. The future says whether it was running."""
@@ -263,57 +286,6 @@ class ExecutionEngine(RunHistory):
             _chain(self._in_loader(lambda: self._find_ended(run_id, answer)), answer)
         return answer
 
-    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
-        """Have each batch of committed entries handed to ``callback``, in ``seq`` order; returns what ends it.
-
-        It is called by one thread at a time, the engine's or a worker's, and must only put them aside; the entries must not
-        be changed.
-        """
-        return self._conductor.subscribe(callback)
-
-    def subscribe_progress(self, callback: Callable[[StepProgress], None]) -> Callable[[], None]:
-        """Have what tools say of their progress handed to ``callback``; returns what ends it.
-
-        At most ten times a second for a step. It is called on the step's thread and must only put it aside. Progress is
-        not among the events: it is not stored, and has no ``seq``.
-        """
-        return self._conductor.subscribe_progress(callback)
-
-    def iter_events(
-        self, since: int = 0, run_id: str | None = None, timeout: float | None = None
-    ) -> Iterator[EventRecord]:
-        """The events after ``since`` as they are recorded, oldest first, without gap or repeat; of one run if given.
-
-        Waits for the next one; ends when none has come for ``timeout`` seconds, or when the iterator is closed.
-        """
-        for entry in follow_journal(self.states, self.subscribe, since, run_id, timeout):
-            yield present(entry)
-
-    @property
-    def last_seq(self) -> int:
-        """The ``seq`` of the newest event."""
-        return self._conductor.last_seq
-
-    @property
-    def running_steps(self) -> int:
-        """How many steps are running or queued for a worker."""
-        return self._conductor.running_steps
-
-    @property
-    def abandoned_steps(self) -> int:
-        """How many threads are still busy with a step that was given up: it timed out, or its run has ended."""
-        return self._conductor.abandoned_steps
-
-    @property
-    def active_runs(self) -> int:
-        """How many runs have not ended."""
-        return self._conductor.active_runs
-
-    @property
-    def worker_count(self) -> int:
-        """How many threads may run tools."""
-        return self.config.workers
-
     # Beginning and end ----------------------------------------------------------------------------------------
 
     def recover(self) -> int:
@@ -363,22 +335,34 @@ class ExecutionEngine(RunHistory):
                 if not self._recovered:
                     self.recover()
 
-    def _accept(
-        self, graph_id: str, initial_state: dict[str, Any] | None, breakpoints: Sequence[str]
+    def _request(
+        self,
+        graph_id: str,
+        graph_version: int | None,
+        initial_state: dict[str, Any] | None,
+        breakpoints: Sequence[str],
+        key: str | None,
     ) -> Future[str]:
         if self._closed:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
-        version = self.graphs.get_summary(graph_id).version
-        prepared = self._prepared.get(graph_id, version)
+        asked = Asked(graph_id, graph_version, check_state(initial_state), tuple(breakpoints))
+        if key is None:
+            return self._accept(asked)
+        return self._keys.accept(key, asked, lambda: self._accept(asked, key))
+
+    def _accept(self, asked: Asked, key: str | None = None) -> Future[str]:
+        version = asked.graph_version or self.graphs.get_summary(asked.graph_id).version
+        prepared = self._prepared.get(asked.graph_id, version)
         catalog = self.tools.list_tools()
         event = RunAccepted(
             now_us(),
-            graph_id,
+            asked.graph_id,
             version,
             prepared.plan.graph.name,
-            check_state(initial_state),
-            breakpoints=tuple(breakpoints),
+            asked.initial_state,
+            breakpoints=asked.breakpoints,
+            idempotency_key=key,
         )
         tools = bind_tools(prepared.plan, catalog)
         problem = prepared.find_problem(tools, catalog)

@@ -5,6 +5,7 @@ A version never changes; an update makes a new one. A deleted graph keeps its ve
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import uuid
@@ -59,6 +60,38 @@ class GraphManager:
             connection.execute(graph_versions.insert().values(_version_row(graph_id, 1, graph, now)))
         self._remember(graph_id, 1, graph)
         self._tell(GraphChanged("created", graph_id, 1))
+        return graph_id
+
+    def keep_graph(self, graph: GraphDefinition) -> str:
+        """The id of the stored graph whose version 1 is exactly this one; it is stored where there is none.
+
+        The id follows from what the graph is, so that one that comes along with every request is stored once.
+
+        Raises:
+            ValidationError: the graph has errors; all of them are listed.
+        """
+        _check(graph)
+        graph_id, now = hashlib.sha256(dump_graph(graph)).hexdigest()[:32], _now()
+        try:
+            self.get_summary(graph_id)
+        except GraphNotFound:
+            pass
+        else:
+            return graph_id
+        with self.database.write() as connection:
+            query = sa.select(graphs.c.version, graphs.c.deleted_at).where(graphs.c.id == graph_id)
+            known = connection.execute(query).one_or_none()
+            if known is None:
+                row = {**_columns(graph, now), "id": graph_id, "version": 1, "created_at": now}
+                connection.execute(graphs.insert().values(row))
+                connection.execute(graph_versions.insert().values(_version_row(graph_id, 1, graph, now)))
+            elif known.deleted_at is not None:
+                connection.execute(
+                    graphs.update().where(graphs.c.id == graph_id).values(deleted_at=None, updated_at=now)
+                )
+            else:
+                return graph_id  # somebody else was quicker
+        self._tell(GraphChanged("created", graph_id, 1 if known is None else known.version))
         return graph_id
 
     def update_graph(self, graph_id: str, graph: GraphDefinition, expected_version: int | None = None) -> int:

@@ -129,11 +129,23 @@ class StateManager:
             raise RunNotFound(f'there is no run "{run_id}"', {"run_id": run_id})
         return run
 
-    def unfinished_runs(self) -> list[RunSummary]:
-        """Runs that have not ended, oldest first."""
-        query = sa.select(runs).where(runs.c.status.in_(_UNFINISHED)).order_by(runs.c.accepted_at)
+    def find_run_of_key(self, idempotency_key: str) -> RunSummary | None:
+        """The run whose request came with this key, or None."""
+        query = sa.select(runs).where(runs.c.idempotency_key == idempotency_key)
         with self.database.read() as connection:
-            return [_to_summary(row) for row in connection.execute(query)]
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _to_summary(row)
+
+    def unfinished_runs(
+        self, graph_id: str | None = None, status: RunStatus | str | None = None
+    ) -> list[RunSummary]:
+        """Runs that have not ended, oldest first; of this graph and at this status where given."""
+        wanted = _UNFINISHED if status is None else [RunStatus(status).value]
+        query = sa.select(runs).where(runs.c.status.in_(wanted), runs.c.status.in_(_UNFINISHED))
+        if graph_id is not None:
+            query = query.where(runs.c.graph_id == graph_id)
+        with self.database.read() as connection:
+            return [_to_summary(row) for row in connection.execute(query.order_by(runs.c.accepted_at))]
 
     def query_runs(
         self,

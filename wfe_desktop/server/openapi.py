@@ -27,6 +27,7 @@ _ERROR_TEXTS: Final = {
     403: "The request comes from a page of another origin.",
     404: "There is nothing of this id or name.",
     408: "The body did not arrive in time.",
+    409: "It does not go with what is there already; `details` says with what.",
     412: "Somebody else changed it meanwhile; `details.version` is the newest version, and the header ETag too.",
     413: "The body is too large.",
     415: "The body is not declared as JSON, or compressed.",

@@ -22,14 +22,12 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from engine.flow.differences import EdgeChange, FieldChange, NodeChange
-from engine.flow.presenter import is_small
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Problem
-from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo, StepRecord, Waiting
+from engine.model.run import EventRecord, GraphSummary, RunSnapshot, RunSummary, StepInfo, Waiting
 from engine.model.statistics import Durations, RunStatistics
 from engine.model.status import RunStatus, StepStatus
 
-MAX_WAIT_S = 300
 MAX_PAGE = 1_000
 MAX_SEQ = 2**63 - 1
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([Tt ]|$)")
@@ -58,6 +56,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Seq = Annotated[int, Field(ge=0, le=MAX_SEQ), BeforeValidator(_whole)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_whole)]
 Utc = Annotated[datetime, Field(strict=False), BeforeValidator(_only_text), AfterValidator(_as_utc)]
+GraphVersionNumber = Annotated[int, Field(ge=1, le=MAX_SEQ), BeforeValidator(_whole)]
 Status = Annotated[RunStatus, Field(strict=False)]
 
 
@@ -88,46 +87,6 @@ class WrappedGraph(Request):
     graph: GraphDefinition
 
 
-class _RunRequest(Request):
-    initial_state: dict[str, Any] = Field(default_factory=dict)
-    wait_s: float | None = Field(
-        default=None,
-        ge=0,
-        le=MAX_WAIT_S,
-        description="Wait up to this long for the end of the run, and answer with its state.",
-    )
-
-
-class RunRequest(_RunRequest):
-    """Start a run of a stored graph's newest version."""
-
-    graph_id: Id
-
-
-class RunInlineRequest(_RunRequest):
-    """Store this graph as a new one and start a run of it."""
-
-    graph: GraphDefinition
-
-
-class CancelRequest(Request):
-    """Cancel these runs."""
-
-    run_ids: list[Id] = Field(min_length=1, max_length=MAX_PAGE)
-
-
-class CancelGraphRequest(Request):
-    """Cancel every run of this graph that has not ended."""
-
-    graph_id: Id
-
-
-class BreakpointsRequest(Request):
-    """The nodes before which the run pauses, in place of those set before."""
-
-    nodes: list[Id] = Field(max_length=10_000)
-
-
 class HistoryRequest(Request):
     """Which runs; every filter left out lets all pass. Times without an offset are UTC."""
 
@@ -154,13 +113,6 @@ class StatisticsQuery(QueryModel):
     end_date: Utc | None = Field(default=None, description="Accepted before this time.")
     limit: PageSize = 50
     offset: Seq = 0
-
-
-class StepsQuery(PageQuery):
-    """Which steps of a run."""
-
-    node_id: Id | None = None
-    status: StepStatus | None = None
 
 
 class LogsQuery(QueryModel):
@@ -455,52 +407,6 @@ class RunBreakpoints(AnswerBody):
     message: str
     changed: bool
     nodes: list[str]
-
-
-class StepLine(AnswerBody):
-    """One attempt of a step, or of an item of it (from 0). ``result_omitted``: the result is too large for a list."""
-
-    node_id: str
-    visit: int
-    attempt: int
-    item: int | None
-    status: StepStatus
-    started_at: datetime | None
-    completed_at: datetime | None
-    due_at: datetime | None
-    duration_s: float | None
-    error: str | None
-    error_type: str | None
-    result: Any
-    result_omitted: bool
-
-    @classmethod
-    def of(cls, step: StepRecord) -> StepLine:
-        shown = is_small(step.result)
-        return cls.model_construct(
-            node_id=step.node_id,
-            visit=step.visit,
-            attempt=step.attempt,
-            item=step.item,
-            status=step.status,
-            started_at=step.started_at,
-            completed_at=step.completed_at,
-            due_at=step.due_at,
-            duration_s=step.duration_s,
-            error=step.error,
-            error_type=step.error_type,
-            result=step.result if shown else None,
-            result_omitted=not shown,
-        )
-
-
-class RunSteps(AnswerBody):
-    """The steps of a run, in the order in which they began."""
-
-    run_id: str
-    steps: list[StepLine]
-    total_count: int
-    has_more: bool
 
 
 class RunLine(AnswerBody):

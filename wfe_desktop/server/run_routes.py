@@ -10,6 +10,7 @@ from engine.errors import RunNotFound, ServiceUnavailable
 from engine.execution.engine import ExecutionEngine
 from engine.flow.presenter import present
 from engine.flow.validation import parse_graph
+from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, RunSnapshot
 from engine.model.status import RunStatus
@@ -18,9 +19,6 @@ from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import problems_in, refusal
 from wfe_desktop.server.graph_routes import EXAMPLE
 from wfe_desktop.server.payloads import (
-    BreakpointsRequest,
-    CancelGraphRequest,
-    CancelRequest,
     EventOut,
     EventsQuery,
     History,
@@ -28,23 +26,27 @@ from wfe_desktop.server.payloads import (
     LogsQuery,
     RunBreakpoints,
     RunCancel,
-    RunInlineRequest,
     RunLine,
     RunPause,
-    RunRequest,
     RunResume,
     RunRetry,
     RunsCancel,
     RunStarted,
     RunState,
     RunStep,
-    RunSteps,
     Statistics,
     StatisticsQuery,
-    StepLine,
-    StepsQuery,
 )
 from wfe_desktop.server.routing import Answer, Call, NoQuery, Notes, RouteTable
+from wfe_desktop.server.run_requests import (
+    BreakpointsRequest,
+    CancelGraphRequest,
+    CancelRequest,
+    CancelStatusRequest,
+    RunInlineRequest,
+    RunRequest,
+)
+from wfe_desktop.server.step_payloads import RunSteps, StepLine, StepsQuery
 
 table = RouteTable("Runs")
 history = RouteTable("History")
@@ -83,24 +85,30 @@ def read_run(data: Any) -> RunRequest | RunInlineRequest:
     make=read_run,
     body=RunRequest | RunInlineRequest,
     answers={202: RunStarted, 200: RunState},
-    errors=(404,),
+    errors=(404, 409),
     notes=Notes(
         example={"graph": EXAMPLE, "initial_state": {"value": 9}, "wait_s": 10},
         answer_headers={"Location": "Where the run can be watched."},
     ),
 )
 async def run_graph(call: Call[NoQuery], body: RunRequest | RunInlineRequest) -> Answer:
-    """Of a stored graph (`graph_id`), or of one that comes along (`graph`) and is stored as well.
+    """Of a stored graph (`graph_id`), or of one that comes along (`graph`); the same one is stored once.
 
     202 says that the run is stored: it is not lost from then on. With `wait_s`, the answer is 200 with the state at the
-    run's end; when that time is over before, 202, and the run goes on.
+    run's end; when that time is over before, 202, and the run goes on. A request that comes again with the same
+    `idempotency_key` is answered with the run that it made; another request with this key is refused (409).
     """
     engine = call.server.services.engine
-    if isinstance(body, RunRequest):
-        graph_id = body.graph_id
-    else:
-        graph_id = await call.server.database.run(call.server.services.graphs.create_graph, body.graph)
-    run_id = await settled(engine.submit_workflow(graph_id, body.initial_state))
+    graph_id, version = await _find_graph(call, body)
+    run_id = await settled(
+        engine.submit_workflow(
+            graph_id,
+            body.initial_state,
+            tuple(dict.fromkeys(body.breakpoints)),
+            graph_version=version,
+            idempotency_key=body.idempotency_key,
+        )
+    )
     headers = {"Location": f"/graph/state/{run_id}"}
     status = RunStatus.PENDING
     if body.wait_s is not None:
@@ -108,10 +116,55 @@ async def run_graph(call: Call[NoQuery], body: RunRequest | RunInlineRequest) ->
         if run.status.is_final:
             return Answer(RunState.of(run), headers=headers)
         status = run.status
+    elif body.idempotency_key is not None:  # it may be an old one
+        status = (await settled(engine.request_status(run_id))).status
     started = RunStarted(run_id=run_id, message="Workflow execution started successfully", status=status)
     if isinstance(body, RunInlineRequest):
         started["graph_id"] = graph_id
     return Answer(started, status=202, headers=headers)
+
+
+async def _find_graph(call: Call[NoQuery], body: RunRequest | RunInlineRequest) -> tuple[str, int | None]:
+    """Which graph is to run, and in which version; None is the newest.
+
+    Raises:
+        ValidationError: there are breakpoints at nodes that it does not have.
+    """
+    graphs = call.server.services.graphs
+
+    def find() -> tuple[str, int | None]:
+        if isinstance(body, RunInlineRequest):
+            check_nodes(body.graph, body.breakpoints, "breakpoints")
+            return graphs.keep_graph(body.graph), 1
+        if body.breakpoints:
+            check_nodes(graphs.get_graph(body.graph_id, body.graph_version), body.breakpoints, "breakpoints")
+        return body.graph_id, body.graph_version
+
+    if isinstance(body, RunRequest) and not body.breakpoints:
+        return body.graph_id, body.graph_version
+    return await call.server.database.run(find)
+
+
+def check_nodes(graph: GraphDefinition, nodes: list[str], field: str) -> None:
+    """Refuses names of nodes that the graph does not have.
+
+    Raises:
+        ValidationError: naming each.
+    """
+    known = {node.id for node in graph.nodes}
+    problems = [
+        Problem(
+            Severity.ERROR,
+            "unknown-node",
+            f'the run\'s graph has no node "{node}"',
+            node,
+            field=f"{field}.{index}",
+        )
+        for index, node in enumerate(nodes)
+        if node not in known
+    ]
+    if problems:
+        raise refusal(problems)
 
 
 async def _finished(server: ServerContext, run_id: str, wait_s: float) -> RunSnapshot:
@@ -222,14 +275,18 @@ async def cancel_run(call: Call[NoQuery]) -> Answer:
     return Answer(RunCancel(message=message, cancelled=cancelled))
 
 
-def read_cancel(data: Any) -> CancelRequest | CancelGraphRequest:
+def read_cancel(data: Any) -> CancelRequest | CancelGraphRequest | CancelStatusRequest:
     """Which runs to cancel.
 
     Raises:
         ValidationError: with every fault found.
     """
-    of_graph = isinstance(data, dict) and "graph_id" in data and "run_ids" not in data
-    return check_model(CancelGraphRequest, data) if of_graph else check_model(CancelRequest, data)
+    if isinstance(data, dict) and "run_ids" not in data:
+        if "graph_id" in data:
+            return check_model(CancelGraphRequest, data)
+        if "status" in data:
+            return check_model(CancelStatusRequest, data)
+    return check_model(CancelRequest, data)
 
 
 @table.with_json(
@@ -237,18 +294,25 @@ def read_cancel(data: Any) -> CancelRequest | CancelGraphRequest:
     "/graph/cancel",
     "Cancel many runs",
     make=read_cancel,
-    body=CancelRequest | CancelGraphRequest,
+    body=CancelRequest | CancelGraphRequest | CancelStatusRequest,
     answers={200: RunsCancel},
     notes=Notes(example={"run_ids": ["RUN_ID"]}),
 )
-async def cancel_runs(call: Call[NoQuery], body: CancelRequest | CancelGraphRequest) -> Answer:
-    """These (`run_ids`), or all of a graph that have not ended (`graph_id`). One that is unknown stops nothing."""
+async def cancel_runs(
+    call: Call[NoQuery], body: CancelRequest | CancelGraphRequest | CancelStatusRequest
+) -> Answer:
+    """These (`run_ids`), or all that have not ended of a graph (`graph_id`), at a `status`, or both. One that is unknown
+    stops nothing.
+    """
     engine = call.server.services.engine
     if isinstance(body, CancelRequest):
         run_ids = list(dict.fromkeys(body.run_ids))
     else:
-        unfinished = await call.server.database.run(call.server.services.states.unfinished_runs)
-        run_ids = [run.run_id for run in unfinished if run.graph_id == body.graph_id]
+        graph_id = body.graph_id if isinstance(body, CancelGraphRequest) else None
+        unfinished = await call.server.database.run(
+            call.server.services.states.unfinished_runs, graph_id, body.status
+        )
+        run_ids = [run.run_id for run in unfinished]
     outcomes = await asyncio.gather(
         *(settled(engine.request_cancel(run_id)) for run_id in run_ids), return_exceptions=True
     )
@@ -334,20 +398,7 @@ async def set_breakpoints(call: Call[NoQuery], body: BreakpointsRequest) -> Answ
 
     def check() -> None:
         run = services.states.get_run(run_id)
-        known = {node.id for node in services.graphs.get_graph(run.graph_id, run.graph_version).nodes}
-        problems = [
-            Problem(
-                Severity.ERROR,
-                "unknown-node",
-                f'the run\'s graph has no node "{node}"',
-                node,
-                field=f"nodes.{index}",
-            )
-            for index, node in enumerate(body.nodes)
-            if node not in known
-        ]
-        if problems:
-            raise refusal(problems)
+        check_nodes(services.graphs.get_graph(run.graph_id, run.graph_version), body.nodes, "nodes")
 
     await call.server.database.run(check)
     done = await settled(services.engine.set_breakpoints(run_id, nodes))

@@ -194,6 +194,9 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
     failed = {"run_id": finished["run_id"]}
     started = await check("POST", "/graph/run", 202, json={"graph": chain("add", "gate", "add")})
     going = {"run_id": started["run_id"]}
+    keyed = {"graph": chain("add"), "idempotency_key": "key"}
+    await check("POST", "/graph/run", 202, json=keyed)
+    await check("POST", "/graph/run", 409, json={**keyed, "initial_state": {"total": 1}})
     for names in (failed, going):
         await check("GET", "/graph/state/{run_id}", 200, names=names)
         await check("GET", "/graph/logs/{run_id}", 200, names=names)

@@ -175,13 +175,34 @@ async def test_many_runs_are_cancelled_at_once(ask, start, run, until, gate):
     answer = await ask("POST", "/graph/cancel", {"run_ids": [going[0], ended, "nope", going[0]]})
     assert (answer["cancelled"], answer["ended"], answer["not_found"]) == ([going[0]], [ended], ["nope"])
     graph_id = (await ask("GET", f"/graph/state/{going[1]}"))["graph_id"]
+    assert (await ask("POST", "/graph/cancel", {"graph_id": graph_id, "status": "paused"}))["cancelled"] == []
     assert (await ask("POST", "/graph/cancel", {"graph_id": graph_id}))["cancelled"] == [going[1]]
     gate.opened.set()
     for run_id in going:
         await until(run_id, "cancelled")
 
 
-@pytest.mark.parametrize("body", [{}, {"run_ids": []}, {"run_ids": ["a"], "graph_id": "b"}, {"run_ids": [5]}])
+async def test_all_runs_at_a_status_are_cancelled(ask, start, until, gate):
+    running, paused = [await start("gate", "add") for _ in range(2)]
+    await ask("POST", f"/graph/pause/{paused}")
+    answer = await ask("POST", "/graph/cancel", {"status": "paused"})
+    assert (answer["cancelled"], answer["message"]) == ([paused], "1 run is being cancelled")
+    gate.opened.set()
+    await until(paused, "cancelled")
+    await until(running, "completed")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"run_ids": []},
+        {"run_ids": ["a"], "graph_id": "b"},
+        {"run_ids": ["a"], "status": "running"},
+        {"run_ids": [5]},
+        {"status": "completed"},
+    ],
+)
 async def test_what_to_cancel_has_to_be_said(http, body):
     async with http.post("/graph/cancel", json=body) as answer:
         assert answer.status == 400
@@ -195,8 +216,56 @@ async def test_a_graph_that_comes_along_is_stored_and_run(ask):
     assert answer["current_state"]["data"] == {"total": 1}
     [line] = await ask("GET", "/graphs")
     assert (line["id"], line["name"]) == (answer["graph_id"], "Along")
+    again = await ask("POST", "/graph/run", {"graph": chain("add", name="Along")})
+    assert again["graph_id"] == answer["graph_id"], "the same graph is stored once"
     started = await ask("POST", "/graph/run", {"graph": chain("add")})
     assert started["graph_id"] != answer["graph_id"]
+
+
+async def test_a_run_is_started_of_an_older_version_and_with_breakpoints(ask, http, make_graph, until):
+    graph_id = await make_graph("add", "add")
+    await ask("PUT", f"/graph/{graph_id}", chain("gate"))
+    body = {"graph_id": graph_id, "graph_version": 1, "breakpoints": ["n1", "n1"]}
+    run_id = (await ask("POST", "/graph/run", body))["run_id"]
+    run = await until(run_id, "paused")
+    assert (run["graph_version"], run["current_state"]["data"]) == (1, {"total": 1})
+    await ask("POST", f"/graph/resume/{run_id}")
+    await until(run_id, "completed")
+    for wrong, field in (
+        ({**body, "breakpoints": ["x"]}, "breakpoints.0"),
+        ({**body, "graph_version": 0}, "graph_version"),
+    ):
+        async with http.post("/graph/run", json=wrong) as answer:
+            assert answer.status == 400
+            [problem] = (await answer.json())["detail"]["details"]["problems"]
+        assert problem["field"] == field
+    async with http.post("/graph/run", json={**body, "graph_version": 9}) as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["stored", "along"])
+async def test_p6_requests_with_one_key_are_one_run(ask, http, make_graph, until, inline):
+    graph = {"graph": chain("add", "gate")} if inline else {"graph_id": await make_graph("add", "gate")}
+    body = {**graph, "initial_state": {"total": 5}, "idempotency_key": "once"}
+    answers = await asyncio.gather(*(ask("POST", "/graph/run", body) for _ in range(12)))
+    assert len({answer["run_id"] for answer in answers}) == 1
+    run_id = answers[0]["run_id"]
+    assert (await ask("POST", "/graph/run", body))["status"] == "running"
+    for other, differs in (
+        ({"initial_state": {}}, "initial_state"),
+        ({"breakpoints": ["n1"]}, "breakpoints"),
+    ):
+        async with http.post("/graph/run", json={**body, **other}) as answer:
+            error = (await answer.json())["detail"]
+        assert (answer.status, error["error"], error["details"]["differs"]) == (409, "Conflict", [differs])
+        assert run_id in error["message"]
+    async with http.post("/graph/run", json={"graph": chain("add"), "idempotency_key": "once"}) as answer:
+        assert answer.status == 409
+    await ask("POST", f"/graph/cancel/{run_id}")
+    await until(run_id, "cancelled")
+    assert (await ask("POST", "/graph/run", body))["status"] == "cancelled"
+    assert (await ask("POST", "/graph/run", {**body, "wait_s": 5}))["run_id"] == run_id
+    assert (await ask("POST", "/history/executions", {}))["total_count"] == 1
 
 
 @pytest.mark.parametrize(
