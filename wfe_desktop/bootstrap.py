@@ -258,7 +258,7 @@ class Program:
         if config.port not in {0, server.port}:
             tip = f"Port {config.port} is taken by another program, so the server answers here"
             bench.messages.info(f"Port {config.port} is taken; the server is at {server.address}.")
-        bench.set_address(server.address, tip)
+        bench.set_address(server.address, tip, server.token)
 
     def _open_documents(self, bench: Workbench, found: list[Recovered]) -> None:
         filing, settings = bench.filing, bench.settings

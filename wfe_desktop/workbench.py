@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from PySide6.QtCore import QObject, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from engine.execution.services import Services
@@ -103,6 +103,7 @@ class Workbench(QObject):
         self.catalog: Catalog = {}
         self.samples: list[Sample] = []
         self.address = ""
+        self._token: str | None = None
         self._unsubscribe: list[object] = []
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
@@ -158,9 +159,9 @@ class Workbench(QObject):
             unsubscribe()  # type: ignore[operator]
         self._unsubscribe = []
 
-    def set_address(self, address: str, tip: str) -> None:
-        """Where the server answers."""
-        self.address = address
+    def set_address(self, address: str, tip: str, token: str | None = None) -> None:
+        """Where the server answers, and the token that its pages ask for."""
+        self.address, self._token = address, token
         self.window.status.set_server(address, tip)
 
     def set_samples(self, samples: list[Sample]) -> None:
@@ -397,9 +398,18 @@ class Workbench(QObject):
     # --------------------------------------------------------------------------------------------- the database
 
     def open_page(self) -> None:
-        """Open the server's documentation in a browser."""
-        if self.address:
-            QDesktopServices.openUrl(QUrl(f"{self.address}/docs"))
+        """Open the server's documentation in a browser.
+
+        A token it asks for goes by way of the clipboard: an address is kept in histories and seen among the processes.
+        """
+        if not self.address:
+            return
+        if self._token is not None:
+            QGuiApplication.clipboard().setText(self._token)
+            self.messages.info(
+                "The page asks for the server's token. It is on the clipboard: paste it there."
+            )
+        QDesktopServices.openUrl(QUrl(f"{self.address}/docs"))
 
     def _store(self, editor: Editor, then: object) -> None:
         if self.runs is None:

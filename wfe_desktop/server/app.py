@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import WSCloseCode, web
 
 from engine.execution.services import Services
-from wfe_desktop.server import docs_routes, graph_routes, run_routes, system_routes, waiting_routes
-from wfe_desktop.server.connections import connection_factory
+from wfe_desktop.server import docs_routes, graph_routes, pages, run_routes, system_routes, waiting_routes
+from wfe_desktop.server.connections import connection_factory, is_own
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import to_http_error
 from wfe_desktop.server.hub import Hub
 from wfe_desktop.server.openapi import PREFIX
+from wfe_desktop.server.peers import OwnerFinder, choose_finder
 from wfe_desktop.server.routing import ROUTES, Handler, Route
 from wfe_desktop.server.security import (
     ANSWER_HEADERS,
@@ -28,10 +30,12 @@ from wfe_desktop.server.security import (
     bracketed,
     check_binding,
     is_address,
+    is_loopback,
     own_names,
     token_of,
 )
 from wfe_desktop.server.threads import DatabaseThreads, in_new_thread
+from wfe_desktop.server.tokens import load_user_token, user_token_file
 from wfe_desktop.server.websocket import websocket
 
 PREFIXES: Final = ("", PREFIX)
@@ -44,6 +48,10 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 GUARD: Final = web.AppKey("guard", Guard)
 CONTEXT: Final = web.AppKey("context", ServerContext)
+PAGES: Final[web.AppKey[set[Any]]] = web.AppKey("pages", set)
+"""The handlers of what is given without a token: pages and their files, the same for everybody and without data."""
+
+log = logging.getLogger(__name__)
 
 
 def routes() -> list[Route]:
@@ -60,10 +68,11 @@ def routes() -> list[Route]:
     return [route for table in tables for route in table.routes]
 
 
-def create_app(services: Services) -> web.Application:
+def create_app(services: Services, *, needs_token: bool) -> web.Application:
     """The application around an open engine; ``app[GUARD]`` must be set before it is started.
 
-    The server's own parts begin with the application's start-up and end with its clean-up.
+    The server's own parts begin with the application's start-up and end with its clean-up. ``needs_token``: nobody
+    comes in without one.
     """
     app = web.Application(middlewares=[_answer_errors, _check_request])
     app.on_response_prepare.append(_add_headers)
@@ -72,10 +81,11 @@ def create_app(services: Services) -> web.Application:
         DatabaseThreads(),
         Hub(services.engine),
         asyncio.Event(),
-        needs_token=token_of(services.config) is not None,
+        needs_token=needs_token,
     )
     app[CONTEXT] = context
     app[ROUTES] = table = tuple(routes())
+    app[PAGES] = open_to_all = set()
     for prefix in PREFIXES:
         for route in table:
             add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
@@ -83,8 +93,10 @@ def create_app(services: Services) -> web.Application:
             add(prefix + _pattern(route, table), partial(handler, context))
         for path in ("/ws", "/ws/monitor"):
             app.router.add_route("GET", prefix + path, partial(websocket, context))
-        app.router.add_get(f"{prefix}/docs", partial(docs_routes.docs_page, context))
-        app.router.add_get(f"{prefix}/docs/{{name}}", partial(docs_routes.docs_file, context))
+        for page in (*pages.pages, *docs_routes.pages):
+            page_handler = partial(page.handler, context)
+            open_to_all.add(page_handler)
+            app.router.add_get(prefix + page.path, page_handler)
     app.on_startup.append(_open)
     app.on_shutdown.append(_close_connections)
     app.on_cleanup.append(_close)
@@ -130,8 +142,15 @@ async def _answer_errors(request: web.Request, handler: Next) -> web.StreamRespo
 @web.middleware
 async def _check_request(request: web.Request, handler: Next) -> web.StreamResponse:
     """Before anything looks at what is asked for."""
-    request.app[GUARD].check(request)
+    request.app[GUARD].check(request, needs_token=not (is_own(request) or _is_page(request)))
     return await handler(request)
+
+
+def _is_page(request: web.Request) -> bool:
+    asked = request.match_info.handler
+    return asked in request.app[PAGES] or (
+        getattr(asked, "func", None) is _page_or_json and system_routes.wants_page(request)
+    )
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -168,9 +187,15 @@ async def _close(app: web.Application) -> None:
 
 
 class RunningServer:
-    """A server that listens. ``address`` is its URL."""
+    """A server that listens. ``address`` is its URL.
 
-    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, host: str, port: int) -> None:
+    ``token`` is what its pages ask for, also this user's own browser; None where that is recognised by its user.
+    """
+
+    def __init__(
+        self, runner: web.AppRunner, listener: asyncio.Server, host: str, port: int, token: str | None
+    ) -> None:
+        self.token = token
         self._runner = runner
         self._listener = listener
         self.host = host
@@ -207,19 +232,37 @@ async def start_server(
 async def _serve(services: Services, bound: socket.socket, host: str, address: str) -> RunningServer:
     port = int(bound.getsockname()[1])
     names = await in_new_thread(own_names, host, address)
-    app = create_app(services)
-    app[GUARD] = Guard(names, port, token_of(services.config))
+    configured = token_of(services.config)
+    find_owner = None if configured else await in_new_thread(_finder_for, address)
+    token = configured or await in_new_thread(_user_token)
+    if not (find_owner or token):
+        raise StartRefused("nobody could be let in: set WFE_API_TOKEN to a secret of your own")
+    app = create_app(services, needs_token=find_owner is None)
+    app[GUARD] = Guard(names, port, token)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_GRACE_S)
     try:
         await runner.setup()
         settings = {"access_log": None, "keepalive_timeout": KEEPALIVE_S, "lingering_time": LINGER_S}
         listener = await asyncio.get_running_loop().create_server(
-            connection_factory(runner, **settings), sock=bound
+            connection_factory(runner, find_owner, **settings), sock=bound
         )
     except BaseException:
         await runner.cleanup()
         raise
-    return RunningServer(runner, listener, address, port)
+    return RunningServer(runner, listener, address, port, None if find_owner else token)
+
+
+def _finder_for(address: str) -> OwnerFinder | None:
+    return choose_finder(address) if is_loopback(address) else None
+
+
+def _user_token() -> str | None:
+    path = user_token_file()
+    try:
+        return load_user_token(path)
+    except OSError as error:
+        log.warning("there is no token for those that this server does not recognise: %s: %s", path, error)
+        return None
 
 
 async def _resolve(host: str) -> str:

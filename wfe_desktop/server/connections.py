@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from wfe_desktop.server import peers
 from wfe_desktop.server.failures import HttpError, internal_error
 from wfe_desktop.server.security import ANSWER_HEADERS
 
@@ -20,9 +21,24 @@ log = logging.getLogger(__name__)
 
 
 class HttpConnection(web.RequestHandler):
-    """aiohttp's connection, with our form of errors."""
+    """aiohttp's connection, with our form of errors. ``find_owner`` is None where owners cannot be told, or do not count.
 
-    __slots__ = ()
+    ``is_own``: a process of the user whose program this is holds the other end. It is asked once, when the connection
+    is made: the other end cannot change hands but by the will of who has it.
+    """
+
+    __slots__ = ("_find_owner", "is_own")
+
+    def __init__(self, manager: web.Server, *, find_owner: peers.OwnerFinder | None, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._find_owner = find_owner
+        self.is_own = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        if self._find_owner is not None:
+            self.is_own = peers.is_own(self._find_owner, transport)
+        super().connection_made(transport)
 
     def handle_error(
         self,
@@ -46,13 +62,20 @@ class HttpConnection(web.RequestHandler):
         return response
 
 
-def connection_factory(runner: web.AppRunner, **settings: Any) -> Callable[[], asyncio.Protocol]:
+def is_own(request: web.BaseRequest) -> bool:
+    """Whether the request comes from a process of the user whose program this is."""
+    return isinstance(request.protocol, HttpConnection) and request.protocol.is_own
+
+
+def connection_factory(
+    runner: web.AppRunner, find_owner: peers.OwnerFinder | None, **settings: Any
+) -> Callable[[], asyncio.Protocol]:
     """What the listening socket calls for each connection. ``settings`` are aiohttp's for a RequestHandler."""
     loop = asyncio.get_running_loop()
     server = runner.server
     assert server is not None, "the runner must be set up"
 
     def accept() -> asyncio.Protocol:
-        return HttpConnection(server, loop=loop, auto_decompress=False, **settings)
+        return HttpConnection(server, find_owner=find_owner, loop=loop, auto_decompress=False, **settings)
 
     return accept

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,6 +10,7 @@ from aiohttp import web
 from engine.execution.services import Services
 from wfe_desktop.server.context import ServerContext, program_version
 from wfe_desktop.server.openapi import Shown, make_document
+from wfe_desktop.server.pages import Page, serve_files
 from wfe_desktop.server.routing import ROUTES, Answer, Call, NoQuery, Route, RouteTable
 
 table = RouteTable("Server")
@@ -24,12 +23,13 @@ _PAGE: Final = """<!doctype html>
 <link rel="icon" href="data:,">
 <title>Agent Workflow Engine: the API</title>
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="page/access.css">
 </head>
 <body>
 <div id="docs"></div>
 <noscript>This page needs JavaScript. The document itself: <a href="openapi.json">openapi.json</a></noscript>
 <script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
+<script type="module" src="docs/start.js"></script>
 </body>
 </html>
 """
@@ -42,7 +42,7 @@ FILES: Final[Mapping[str, str]] = {
     "swagger-ui-bundle.js": "text/javascript",
     "start.js": "text/javascript",
 }
-"""What the page is made of, by name in resources/swagger, with its type."""
+"""What the page is made of, by name in resources/swagger, with its type; beside what all pages share."""
 
 
 @table.plain(
@@ -83,15 +83,4 @@ async def docs_page(_server: ServerContext, _request: web.Request) -> web.Stream
     )
 
 
-async def docs_file(server: ServerContext, request: web.Request) -> web.StreamResponse:
-    """A part of the page. Only names in ``FILES`` are looked for."""
-    name = request.match_info["name"]
-    if name not in FILES:
-        raise web.HTTPNotFound
-    content = await server.database.run(_read, name)
-    return web.Response(body=content, content_type=FILES[name], charset="utf-8")
-
-
-@functools.cache
-def _read(name: str) -> bytes:
-    return (resources.files("resources") / "swagger" / name).read_bytes()
+pages = (Page("/docs", docs_page), Page("/docs/{name}", serve_files("swagger", FILES)))

@@ -19,11 +19,11 @@ from wfe_desktop.server.routing import Route
 
 PREFIX: Final = "/api/v1"
 _REFERENCE: Final = "#/components/schemas/{model}"
-_ANY_ERRORS: Final = (400, 403, 413, 415, 421, 500, 503)
+_ANY_ERRORS: Final = (400, 401, 403, 413, 415, 421, 500, 503)
 _BODY_ERRORS: Final = (408,)
 _ERROR_TEXTS: Final = {
     400: "The request or the graph is wrong; `details.problems` has everything that is, each with its place.",
-    401: "A token is configured and was not sent.",
+    401: "A token is needed and the right one was not sent, once: it is, unless the program of the same user asks.",
     403: "The request comes from a page of another origin.",
     404: "There is nothing of this id or name.",
     408: "The body did not arrive in time.",
@@ -123,13 +123,12 @@ def make_document(routes: Iterable[Route], version: str, shown: Shown) -> dict[s
         "paths": {},
         "components": {"schemas": definitions, "responses": {}},
     }
-    if shown.needs_token:
-        document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"bearer": []}]
+    document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"bearer": []}] if shown.needs_token else [{}, {"bearer": []}]
     for route in routes:
         operation = _operation(route, schemas, shown)
         document["paths"].setdefault(route.path, {})[route.method.lower()] = operation
-    used = {status for route in routes for status in _errors(route, shown)}
+    used = {status for route in routes for status in _errors(route)}
     for status in sorted(used):
         document["components"]["responses"][_error_key(status)] = _error_response(status)
     return document
@@ -221,16 +220,15 @@ def _operation(route: Route, schemas: Mapping[_Key, Any], shown: Shown) -> dict[
             }
         if route.path == "/":
             answer["content"]["text/html"] = {"schema": {"type": "string"}}
-    for status in _errors(route, shown):
+    for status in _errors(route):
         responses[str(status)] = {"$ref": f"#/components/responses/{_error_key(status)}"}
     operation["responses"] = responses
     return operation
 
 
-def _errors(route: Route, shown: Shown) -> list[int]:
-    token = (401,) if shown.needs_token else ()
+def _errors(route: Route) -> list[int]:
     body = _BODY_ERRORS if route.body is not None else ()
-    return sorted({*_ANY_ERRORS, *body, *token, *route.errors})
+    return sorted({*_ANY_ERRORS, *body, *route.errors})
 
 
 def _error_key(status: int) -> str:

@@ -54,10 +54,9 @@ _ROUTES: Final = (
 )
 
 
-def render_page(authority: str, version: str, active_runs: int) -> str:
+def render_page(authority: str) -> str:
     """The page as HTML. ``authority`` is host and port as the browser knows them."""
     rows = "\n".join(_row(*route) for route in _ROUTES)
-    running = "1 run is going" if active_runs == 1 else f"{active_runs or 'no'} runs are going"
     where = escape(authority)
     return f"""<!doctype html>
 <html lang="en">
@@ -71,7 +70,7 @@ def render_page(authority: str, version: str, active_runs: int) -> str:
 <body>
 <main>
 <h1>Agent Workflow Engine</h1>
-<p><span class="up">●</span> Running; {running}. <span class="quiet">Version {escape(version)}</span></p>
+<p><span class="up">●</span> Running.</p>
 <h2>Addresses</h2>
 <table>
 {rows}

@@ -4,6 +4,9 @@ A server on loopback is within reach of every web page the user opens. A page on
 requests (drive-by), and a page whose name was rebound to 127.0.0.1 can read the answers too. So the ``Host``
 header must be one of our own names, character for character, and ``Origin`` and ``Sec-Fetch-Site`` must not
 speak of anybody else. Comparing Origin with Host would check nothing: both are the attacker's.
+
+It is within reach of the other users of the machine too. Processes of the user whose program this is come in; anybody
+else shows a token, and so does everybody where one is configured or the owner of a connection cannot be told.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from aiohttp import hdrs, web
 from engine.config import AppConfig
 from engine.errors import WorkflowError
 from wfe_desktop.server.failures import HttpError
+from wfe_desktop.server.tokens import tokens_of
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 FETCH_SITES: Final = frozenset({"same-origin", "none"})
@@ -43,14 +47,17 @@ class StartRefused(WorkflowError):
 
 
 class Guard:
-    """The checks for one server. ``hosts`` are the names it goes by, without the port."""
+    """The checks for one server. ``hosts`` are the names it goes by, without the port.
+
+    Without a token nobody comes in but those who need none.
+    """
 
     def __init__(self, hosts: Iterable[str], port: int, token: str | None) -> None:
         self._hosts = frozenset(authority for host in hosts for authority in _authorities(host, port))
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
         self._token = token.encode() if token else None
 
-    def check(self, request: web.BaseRequest) -> None:
+    def check(self, request: web.BaseRequest, *, needs_token: bool) -> None:
         """Lets the request pass, or raises what it is answered with.
 
         Raises:
@@ -65,15 +72,12 @@ class Guard:
             raise HttpError(403, "requests from other origins are refused", closes=True)
         if any(site not in FETCH_SITES for site in request.headers.getall("Sec-Fetch-Site", [])):
             raise HttpError(403, "requests from other sites are refused", closes=True)
-        self._check_token(request)
+        if needs_token:
+            self._check_token(request)
 
     def _check_token(self, request: web.BaseRequest) -> None:
-        if self._token is None:
-            return
-        given = request.headers.getall(hdrs.AUTHORIZATION, [])
-        scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        right = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token)
-        if not (right and scheme.lower() == "bearer"):
+        given = tokens_of(request)
+        if self._token is None or len(given) != 1 or not hmac.compare_digest(given[0], self._token):
             raise HttpError(
                 401, "a bearer token is required", headers={"WWW-Authenticate": "Bearer"}, closes=True
             )

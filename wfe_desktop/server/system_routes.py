@@ -201,10 +201,9 @@ def wants_page(request: web.Request) -> bool:
     return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
 
 
-async def page(server: ServerContext, request: web.Request) -> web.Response:
-    """The page at ``/``."""
-    authority = request.headers.get("Host", "")
-    text = render_page(authority, program_version(), server.services.engine.active_runs)
+async def page(_server: ServerContext, request: web.Request) -> web.Response:
+    """The page at ``/``. It is given to everybody, so there is no data in it."""
+    text = render_page(request.headers.get("Host", ""))
     return web.Response(
         text=text,
         content_type="text/html",

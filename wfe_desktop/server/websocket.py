@@ -20,6 +20,7 @@ from wfe_desktop.server.failures import HttpError, internal_error, refusal, to_h
 from wfe_desktop.server.jsonio import encode_json
 from wfe_desktop.server.payloads import Id, Request, Seq
 from wfe_desktop.server.subscriber import ALL_RUNS, Subscriber
+from wfe_desktop.server.tokens import SUBPROTOCOL, subprotocols
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_CLIENTS: Final = 200
@@ -174,8 +175,17 @@ class Connection:
 
 async def websocket(server: ServerContext, request: web.Request) -> web.WebSocketResponse:
     """Upgrades the request and serves the client; every check on the request has been made."""
+    offers = subprotocols(request)
+    if (
+        offers and SUBPROTOCOL not in offers
+    ):  # aiohttp would log a warning with all of them, and the token is one
+        raise HttpError(400, f"the subprotocol of this address is {SUBPROTOCOL}")
     socket = web.WebSocketResponse(
-        heartbeat=PING_EVERY_S, max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=CLOSE_GRACE_S
+        heartbeat=PING_EVERY_S,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        compress=False,
+        timeout=CLOSE_GRACE_S,
+        protocols=(SUBPROTOCOL,),
     )
     if not socket.can_prepare(request).ok:
         raise HttpError(
@@ -185,6 +195,11 @@ async def websocket(server: ServerContext, request: web.Request) -> web.WebSocke
         )
     if server.closing.is_set() or len(server.hub.clients) >= MAX_CLIENTS:
         raise HttpError(503, "no more connections are taken now", headers={"Retry-After": "5"}, closes=True)
+    offers = subprotocols(request)
+    if (
+        offers and SUBPROTOCOL not in offers
+    ):  # aiohttp would write a warning with all of them, and the token is one
+        raise HttpError(400, f"the subprotocol of this address is {SUBPROTOCOL}")
     transport = request.transport
     await socket.prepare(request)
     connection = Connection(server, socket, transport)

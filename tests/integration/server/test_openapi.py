@@ -13,7 +13,7 @@ from wfe_desktop.server.app import routes
 
 pytestmark = pytest.mark.plain_loop
 
-UNDOCUMENTED = {"/ws", "/ws/monitor", "/docs", "/docs/{name}"}
+UNDOCUMENTED = {"/ws", "/ws/monitor", "/docs", "/docs/{name}", "/page/{name}"}
 
 
 @pytest.fixture
