@@ -191,6 +191,16 @@ def test_importing_the_server_loads_no_widgets_and_no_canvas_library():
     assert loaded == "[]"
 
 
+def test_importing_the_client_loads_neither_the_engine_nor_qt_nor_the_server():
+    others = run_python(
+        "import sys, wfe_desktop.client; "
+        "heavy = ('engine', 'PySide6', 'shiboken6', 'NodeGraphQt', 'Qt', 'qasync', 'sqlalchemy', 'alembic', 'resources'); "
+        "print([name for name in sys.modules if name.split('.')[0] in heavy or name.startswith('aiohttp.web') "
+        "or name.startswith('wfe_desktop.') and not name.startswith('wfe_desktop.client')])"
+    )
+    assert others == "[]"
+
+
 # ------------------------------------------------------------------------------------------------------ size
 
 

@@ -1,0 +1,209 @@
+"""Runs: start, look, pause and go on, cancel, look back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from wfe_desktop.client.results import (
+    Event,
+    History,
+    RunsCancel,
+    RunStarted,
+    RunState,
+    RunStatus,
+    RunSteps,
+    Statistics,
+    StepStatus,
+)
+from wfe_desktop.client.transport import Graph, Transport, given, graph_json
+
+
+class RunCalls(Transport):
+    """What can be asked and told about runs. Where there is no such run, each raises ``RunNotFound``."""
+
+    async def execute_workflow(
+        self,
+        graph_id: str,
+        initial_state: dict[str, Any] | None = None,
+        breakpoints: Sequence[str] = (),
+        *,
+        graph_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Start a run of a stored graph's newest version, or the one given; its id. From then on it is not lost.
+
+        It pauses before the first of the nodes in ``breakpoints`` that is due. A request that is sent again with the
+        same ``idempotency_key``, because no answer came to the first, is answered with the run that was made.
+
+        Raises:
+            GraphNotFound: there is no such graph.
+            ValidationError: the initial state cannot be used, or the graph has no such node.
+            ConflictError: another request came with this key before.
+        """
+        body = given(
+            graph_id=graph_id,
+            graph_version=graph_version,
+            initial_state=initial_state,
+            breakpoints=list(breakpoints),
+            idempotency_key=idempotency_key,
+        )
+        return (await self._call("POST", "/graph/run", RunStarted, body=body)).run_id
+
+    async def execute_graph(
+        self,
+        graph: Graph,
+        initial_state: dict[str, Any] | None = None,
+        breakpoints: Sequence[str] = (),
+        *,
+        idempotency_key: str | None = None,
+    ) -> RunStarted:
+        """Store this graph, where it is not stored as it is, and start a run of it, as ``execute_workflow`` does.
+
+        Raises:
+            ValidationError: the graph has errors, or the initial state cannot be used.
+        """
+        body = given(
+            graph=graph_json(graph),
+            initial_state=initial_state,
+            breakpoints=list(breakpoints),
+            idempotency_key=idempotency_key,
+        )
+        return await self._call("POST", "/graph/run", RunStarted, body=body)
+
+    async def get_execution_status(self, run_id: str) -> RunState:
+        """The run as it stands now."""
+        return await self._call("GET", "/graph/state/{run_id}", RunState, names={"run_id": run_id})
+
+    async def get_execution_logs(
+        self,
+        run_id: str,
+        since: int | None = None,
+        limit: int | None = None,
+        types: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """The run's events with a ``seq`` above ``since``, oldest first, by itself the first 1,000."""
+        query = given(since=since, limit=limit, types=types)
+        return await self._call(
+            "GET", "/graph/logs/{run_id}", list[Event], names={"run_id": run_id}, query=query
+        )
+
+    async def get_execution_steps(
+        self,
+        run_id: str,
+        node_id: str | None = None,
+        status: StepStatus | str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> RunSteps:
+        """Every visit, attempt and item as it began; of one node, or in one status, where given."""
+        query = given(node_id=node_id, status=status, limit=limit, offset=offset)
+        return await self._call(
+            "GET", "/graph/steps/{run_id}", RunSteps, names={"run_id": run_id}, query=query
+        )
+
+    # Commands ---------------------------------------------------------------------------------------------
+
+    async def cancel_execution(self, run_id: str) -> bool:
+        """Cancel a run; whether there was anything to cancel. Running steps are asked to stop."""
+        return await self._command("cancel", "cancelled", run_id)
+
+    async def cancel_executions(
+        self,
+        graph_id: str | None = None,
+        status: RunStatus | str | None = None,
+        run_ids: Sequence[str] | None = None,
+    ) -> RunsCancel:
+        """Cancel all runs that have not ended of a graph, at a status, or both; or these (``run_ids``)."""
+        body = given(graph_id=graph_id, status=status, run_ids=None if run_ids is None else list(run_ids))
+        return await self._call("POST", "/graph/cancel", RunsCancel, body=body)
+
+    async def pause(self, run_id: str) -> bool:
+        """Let a run start nothing new; running steps finish. Whether it was running."""
+        return await self._command("pause", "paused", run_id)
+
+    async def resume(self, run_id: str) -> bool:
+        """Let a paused run go on; whether it was paused."""
+        return await self._command("resume", "resumed", run_id)
+
+    async def step(self, run_id: str) -> bool:
+        """Let a paused run start one step more; whether there was one to start."""
+        return await self._command("step", "stepped", run_id)
+
+    async def retry(self, run_id: str) -> bool:
+        """Let a failed run go on from where it failed; whether it had failed."""
+        return await self._command("retry", "retried", run_id)
+
+    async def set_breakpoints(self, run_id: str, nodes: Sequence[str]) -> bool:
+        """Have a run pause before these nodes start, in place of those set before; False where it has ended."""
+        body = {"nodes": list(nodes)}
+        return await self._command("breakpoints", "changed", run_id, body, method="PUT")
+
+    async def signal(self, run_id: str, name: str, value: Any = None) -> bool:
+        """Give a run the signal that a step of it waits for; whether one did. The value becomes the step's result.
+
+        Raises:
+            ValidationError: the value does not meet the step's schema.
+        """
+        return await self._command("signal", "delivered", run_id, {"name": name, "value": value})
+
+    async def decide_step(
+        self, run_id: str, node_id: str, choice: Literal["rerun", "result", "fail"], result: Any = None
+    ) -> bool:
+        """Decide about a step that was interrupted and must not simply run again; whether there was such a step."""
+        body = {"node_id": node_id, "choice": choice, "result": result}
+        return await self._command("decide", "decided", run_id, body)
+
+    async def _command(
+        self, command: str, answer: str, run_id: str, body: Any = None, *, method: str = "POST"
+    ) -> bool:
+        path = f"/graph/{command}/{{run_id}}"
+        told = await self._call(method, path, dict[str, Any], names={"run_id": run_id}, body=body)
+        return bool(told[answer])
+
+    # History ----------------------------------------------------------------------------------------------
+
+    async def query_historical_executions(
+        self,
+        graph_id: str | None = None,
+        status: RunStatus | str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> History:
+        """Runs, newest first, by itself 50. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
+        body = given(
+            graph_id=graph_id,
+            status=status,
+            start_date=start_date,
+            end_date=end_date,
+            limit=limit,
+            offset=offset,
+        )
+        return await self._call("POST", "/history/executions", History, body=body)
+
+    async def get_execution_statistics(
+        self,
+        graph_id: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Statistics:
+        """Counts by status and by graph, and how long completed runs took. ``limit`` and ``offset`` page the graphs."""
+        query = given(graph_id=graph_id, start_date=start_date, end_date=end_date, limit=limit, offset=offset)
+        return await self._call("GET", "/history/statistics", Statistics, query=query)
+
+    async def read_events(
+        self,
+        since: int | None = None,
+        run_id: str | None = None,
+        graph_id: str | None = None,
+        limit: int | None = None,
+        types: Sequence[str] | None = None,
+    ) -> list[Event]:
+        """Stored events of all runs after ``since``, oldest first, by itself the first 1,000."""
+        query = given(since=since, run_id=run_id, graph_id=graph_id, limit=limit, types=types)
+        return await self._call("GET", "/events", list[Event], query=query)
