@@ -188,6 +188,14 @@ class Conductor:
         self._take_in(live, event)
         return live.state.run_id
 
+    def accept_fork(self, live: LiveRun, events: list[RunEvent]) -> str:
+        """Take in a new run that has begun with these events. Its id is the answer, once they are committed."""
+        if self._draining:
+            raise _closed()
+        self._runs[live.state.run_id] = live
+        self._record(live, events)
+        return live.state.run_id
+
     def adopt(self, live: LiveRun, event: RunContinued | RunWaiting | RunRetried) -> bool:
         """Take in a run that was read from the journal; whether it was not here already."""
         run_id = live.state.run_id
@@ -307,6 +315,9 @@ class Conductor:
             reference = uuid.uuid4().hex[:8]
             log.exception("internal error %s in run %s", reference, live.state.run_id)
             events = self._give_up(live, reference)
+        self._record(live, events)
+
+    def _record(self, live: LiveRun, events: list[RunEvent]) -> None:
         run_id = live.state.run_id
         for fact in events:
             self._recorder.add(run_id, fact)

@@ -15,6 +15,7 @@ from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor
 from engine.execution.executors import check_isolation
+from engine.execution.forking import Fork, ForkingEngine
 from engine.execution.keys import Asked, RunKeys
 from engine.execution.live_run import LiveRun
 from engine.execution.preparing import (
@@ -46,6 +47,7 @@ from engine.model.events import (
 )
 from engine.model.run import RunSnapshot, RunSummary
 from engine.model.status import RunStatus
+from engine.model.tool import Tool
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
@@ -53,7 +55,7 @@ from engine.tools.registry import ToolRegistry
 T = TypeVar("T")
 
 
-class ExecutionEngine(EngineWatch):
+class ExecutionEngine(ForkingEngine, EngineWatch):
     """Runs workflows, and tells about them.
 
     Any thread may call any method. Those that return a ``Future`` never wait; the others wait for the database, and
@@ -370,6 +372,11 @@ class ExecutionEngine(EngineWatch):
             event.refusal, event.refused_node = problem.message, problem.node_id
         live = make_live(_new_run_id(), prepared.plan, event, tools)
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))
+
+    def _accept_fork(self, make: Callable[[str, dict[str, Tool]], Fork]) -> Future[str]:
+        self._ensure_recovered()
+        live, events = make(_new_run_id(), self.tools.list_tools())
+        return self._conductor.post_call(lambda: self._conductor.accept_fork(live, events))
 
     def _load_run(self, about: RunSummary) -> RunState:
         """The run as the journal tells it."""

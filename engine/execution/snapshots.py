@@ -32,6 +32,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             items_done=run.items[node].done if node in run.items else None,
             items_total=len(run.items[node].values) if node in run.items else None,
             waits_for=waits.get(node),
+            taken_from=_find_origin(run, node) if run.taken else None,
         )
         for node, status in enumerate(run.step_status)
         if status is not StepStatus.PENDING or run.visits[node]
@@ -54,6 +55,11 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         held=tuple(dict.fromkeys(ids[step.node] for step in run.held)) if run.paused else (),
         seq=seq,
     )
+
+
+def _find_origin(run: RunState, node: int) -> str | None:
+    taken = run.taken.get(node)
+    return taken.origin if taken is not None and taken.visit == run.visits[node] else None
 
 
 def _describe(step: WaitingStep) -> Waiting:

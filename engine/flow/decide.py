@@ -15,6 +15,7 @@ from engine.flow.plan import Plan
 from engine.flow.routing import begin, drop_waiting, make_ready, release_held, route, settle, stop_running
 from engine.flow.run_state import Failure, HeldStep, RunState, WaitingStep
 from engine.flow.steps import answer_step, complete_step, fail_step, park_step, wake_step
+from engine.flow.taking_over import finish_taking_over
 from engine.model.events import (
     INPUTS,
     INTERRUPTED,
@@ -24,6 +25,7 @@ from engine.model.events import (
     RunAccepted,
     RunContinued,
     RunEvent,
+    RunForked,
     RunPaused,
     RunResumed,
     RunRetried,
@@ -31,6 +33,7 @@ from engine.model.events import (
     RunSuspended,
     RunWaiting,
     SignalReceived,
+    StateEdited,
     StepAllowed,
     StepCompleted,
     StepDecided,
@@ -71,6 +74,8 @@ def _dispatch(run: RunState, happened: RunEvent) -> list[RunEvent]:
             return answer_step(run, happened)
         case StepsAbandoned():
             return _abandon(run, happened)
+        case StateEdited() | RunForked():
+            return finish_taking_over(run, happened)
         case _:
             return _change_run(run, happened)
 
@@ -125,6 +130,7 @@ def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
         run.failure = Failure(event.refusal, event.refused_node)
     else:
         run.status, run.started_at = RunStatus.RUNNING, event.at
+        run.taking_over = event.forked_from is not None
         out.append(RunStarted(event.at))
         for node in run.plan.topology.entries:
             make_ready(run, node, event.at, out)
@@ -206,7 +212,8 @@ def _allow_step(run: RunState, event: StepAllowed) -> list[RunEvent]:
 
 def _retry(run: RunState, event: RunRetried) -> list[RunEvent]:
     """A failed run goes on: what failed is tried again, edges that could not be evaluated are, what was held starts."""
-    if run.status is not RunStatus.FAILED or run.started_at is None:
+    failed = run.status is RunStatus.FAILED or (run.taking_over and run.failure is not None)
+    if not failed or run.started_at is None:
         return []
     out: list[RunEvent] = [event]
     run.status, run.failure, run.completed_at, run.paused = RunStatus.RUNNING, None, None, False

@@ -34,6 +34,8 @@ def open_items(run: RunState, node: int, step: RunningStep, at: int, out: list[R
 
 def start_items(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
     """Start as many items as may be under way."""
+    if run.taking_over:
+        return  # they are taken over, or start when all that is taken over has been
     items = run.items[node]
     limit = run.plan.graph.nodes[node].max_parallel or DEFAULT_PARALLEL
     while items.pending and items.open < limit and items.failure is None and not run.holding:
@@ -41,6 +43,17 @@ def start_items(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
         items.open += 1
         run.running[node, item] = RunningStep(items.step.visit, 1, items.step.wires)
         out.append(StepStarted(at, run.plan.topology.node_ids[node], items.step.visit, 1, item))
+
+
+def open_item(run: RunState, node: int, item: int) -> RunningStep | None:
+    """Begin an item that is taken over, whenever its turn would be; None where it has none."""
+    items = run.items.get(node)
+    if items is None or item not in items.pending:
+        return None
+    items.pending.remove(item)
+    items.open += 1
+    step = run.running[node, item] = RunningStep(items.step.visit, 1, items.step.wires)
+    return step
 
 
 def end_item(run: RunState, node: int, item: int, result: Any, at: int, out: list[RunEvent]) -> None:
@@ -82,7 +95,7 @@ def _find_list(run: RunState, node: int) -> list[Any]:
 
 def _end_if_over(run: RunState, node: int, at: int) -> None:
     items = run.items[node]
-    if items.open:
+    if items.open or run.taking_over:  # a step that is taken over ends by that alone
         return
     if items.failure is not None:
         run.derived.append(items.failure)

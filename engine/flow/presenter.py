@@ -9,6 +9,7 @@ from engine.model.events import (
     STOPPED,
     BreakpointsSet,
     CancelRequested,
+    FailureTakenOver,
     JournalEntry,
     LogWritten,
     RunAccepted,
@@ -17,6 +18,7 @@ from engine.model.events import (
     RunContinued,
     RunEvent,
     RunFailed,
+    RunForked,
     RunIdled,
     RunPaused,
     RunResumed,
@@ -26,6 +28,7 @@ from engine.model.events import (
     RunWaiting,
     RunWoken,
     SignalReceived,
+    StateEdited,
     StepAllowed,
     StepCancelled,
     StepCompleted,
@@ -37,6 +40,7 @@ from engine.model.events import (
     StepsAbandoned,
     StepSkipped,
     StepStarted,
+    StepTakenOver,
     StepUnsure,
 )
 from engine.model.run import EventRecord, to_datetime
@@ -58,10 +62,7 @@ def present(entry: JournalEntry) -> EventRecord:
 def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
     match event:
         case RunAccepted():
-            data = {"status": "pending", "graph_id": event.graph_id, "graph_version": event.graph_version}
-            if event.breakpoints:
-                data["breakpoints"] = list(event.breakpoints)
-            return "execution_status_update", None, f'Run of "{event.graph_name}" accepted', data
+            return _describe_accepted(event)
         case RunStarted():
             return "workflow_started", None, "Run started", {"status": "running"}
         case RunCompleted():
@@ -94,11 +95,25 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
             | StepsAbandoned()
             | StepAllowed()
             | BreakpointsSet()
+            | StateEdited()
+            | RunForked()
             | RunSuspended()
         ):
             return _describe_note(event)
         case _:
             return _describe_step(event)
+
+
+def _describe_accepted(event: RunAccepted) -> tuple[str, str | None, str, dict[str, Any]]:
+    data: dict[str, Any] = {"status": "pending", "graph_id": event.graph_id}
+    data["graph_version"] = event.graph_version
+    message = f'Run of "{event.graph_name}" accepted'
+    if event.breakpoints:
+        data["breakpoints"] = list(event.breakpoints)
+    if event.forked_from is not None:
+        data["forked_from"] = event.forked_from
+        message += f", forked from run {event.forked_from}"
+    return "execution_status_update", None, message, data
 
 
 _RESUMED: dict[type, str] = {
@@ -109,7 +124,14 @@ _RESUMED: dict[type, str] = {
 
 
 def _describe_note(
-    event: LogWritten | CancelRequested | StepsAbandoned | StepAllowed | BreakpointsSet | RunSuspended,
+    event: LogWritten
+    | CancelRequested
+    | StepsAbandoned
+    | StepAllowed
+    | BreakpointsSet
+    | StateEdited
+    | RunForked
+    | RunSuspended,
 ) -> tuple[str, str | None, str, dict[str, Any]]:
     data: dict[str, Any]
     match event:
@@ -127,6 +149,13 @@ def _describe_note(
         case BreakpointsSet():
             places = ", ".join(event.nodes) or "none"
             return "log", None, f"Breakpoints: {places}", {"level": "info", "breakpoints": list(event.nodes)}
+        case StateEdited():
+            keys = sorted([*event.changes, *event.removed])
+            return "log", None, f"State edited: {', '.join(keys)}", {"level": "info", "state_keys": keys}
+        case RunForked():
+            where = "its start" if event.node is None else f"{event.node} (visit {event.visit})"
+            data = {"level": "info", "fork_node": event.node, "fork_visit": event.visit}
+            return "log", None, f"Runs by itself from {where} on", data
         case RunSuspended():
             return "log", None, "The program closes; the run goes on at the next start", {"level": "info"}
 
@@ -158,6 +187,9 @@ def _describe_step(event: _StepEvent | StepSkipped) -> tuple[str, str | None, st
     data |= {"execution_event": kind, "visit": event.visit, "attempt": event.attempt}
     if event.item is not None:
         data["item"] = event.item
+    if isinstance(event, StepTakenOver | FailureTakenOver):
+        data["taken_from"] = event.origin
+        message += f"; taken over from run {event.origin}"
     if isinstance(event, StepCompleted | StepFailed):
         data["duration_ms"] = event.duration_us / 1000
         data["edges_taken"], data["edges_skipped"] = list(event.taken), list(event.skipped)

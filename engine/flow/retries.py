@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
-from engine.model.events import INTERRUPTED, StepFailed
+from engine.model.events import INTERRUPTED, FailureTakenOver, StepFailed
 from engine.model.graph import RetryPolicy
 
 
 def wants_retry(policy: RetryPolicy, failed: StepFailed) -> bool:
     """Whether the policy gives the step another attempt after this failure."""
-    if failed.error_type == INTERRUPTED:
+    if failed.error_type == INTERRUPTED or isinstance(failed, FailureTakenOver):
         return False
     return failed.attempt < policy.max_attempts and (not policy.on or failed.error_type in policy.on)
 

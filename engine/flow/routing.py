@@ -175,7 +175,7 @@ def _find_wires(run: RunState, node: int) -> tuple[int, ...]:
 
 def _start(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[RunEvent]) -> None:
     _enter(run, node)
-    if node in run.breakpoints and not run.holding:
+    if node in run.breakpoints and not (run.holding or run.taking_over):
         run.paused, run.status = True, RunStatus.PAUSED
         out.append(RunPaused(at, run.plan.topology.node_ids[node]))
     begin(run, HeldStep(node, wires), at, out)
@@ -201,7 +201,8 @@ def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowe
     if run.idle_reason is not None:
         run.status, run.idle_reason = RunStatus.RUNNING, None
         out.append(RunWoken(at))
-    out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt, item))
+    if not run.taking_over:
+        out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt, item))
     if item is not None:
         run.running[node, item] = started
     elif run.plan.for_each[node] is None:
@@ -301,6 +302,8 @@ def _end_pass(run: RunState, index: int, at: int, out: list[RunEvent]) -> None:
 
 def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
     """Rule 2.5: nothing is running; if nothing is ready either, or nothing may start, the run is over."""
+    if run.taking_over:
+        return
     if run.cancelling:
         stop_running(run, at, out)
         end_run(run, RunStatus.CANCELLED, RunCancelled(at), out)

@@ -31,6 +31,13 @@ class RunningStep(NamedTuple):
     wires: tuple[int, ...]
 
 
+class Taken(NamedTuple):
+    """A node's ``visit`` was not run here but taken over from the run ``origin``."""
+
+    visit: int
+    origin: str
+
+
 class HeldStep(NamedTuple):
     """A step that may not start now. ``visit`` is 0 for a new one; else it is the next ``attempt`` of that visit."""
 
@@ -124,6 +131,8 @@ class RunState:
         "step_status",
         "steps_finished",
         "suspended",
+        "taken",
+        "taking_over",
         "todo",
         "unresolved",
         "unrouted",
@@ -148,6 +157,8 @@ class RunState:
         self.cancelling = False
         self.suspended = False
         self.paused = False
+        self.taking_over = False  # a fork: steps begin in thought only, until all that is taken over has been
+        self.taken: dict[int, Taken] = {}  # the latest one by node
         self.breakpoints: frozenset[int] = frozenset()
 
         self.step_status = [StepStatus.PENDING] * nodes

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.model.events import (
     STOPPED,
+    FailureTakenOver,
     RunEvent,
     StepCancelled,
     StepCompleted,
@@ -16,6 +17,7 @@ from engine.model.events import (
     StepRetrying,
     StepSkipped,
     StepStarted,
+    StepTakenOver,
     StepUnsure,
 )
 from engine.model.run import StepRecord, to_datetime
@@ -49,9 +51,21 @@ def list_steps(events: Iterable[RunEvent]) -> list[StepRecord]:
                 key = (event.node, event.visit, event.attempt, event.item)
                 before = records.get(key) or StepRecord(*key, StepStatus.PENDING)
                 records[key] = _after(before, event)
+                if isinstance(event, StepTakenOver | FailureTakenOver):
+                    records[key] = _taken_over(records[key], event)
             case _:
                 pass
     return list(records.values())
+
+
+def _taken_over(step: StepRecord, event: StepTakenOver | FailureTakenOver) -> StepRecord:
+    """With the times at which it really ran."""
+    return replace(
+        step,
+        started_at=to_datetime(event.recorded_at - event.duration_us),
+        completed_at=to_datetime(event.recorded_at),
+        taken_from=event.origin,
+    )
 
 
 def _after(step: StepRecord, event: _Attempt) -> StepRecord:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import ExpressionError, ResultError
-from engine.flow.items import end_item, fail_item
+from engine.flow.items import end_item, fail_item, open_item
 from engine.flow.retries import delay_us, wants_retry
 from engine.flow.routing import begin, end_run, fail_run, route, settle, stop_running, would_take
-from engine.flow.run_state import Failure, HeldStep, RunningStep, RunState, StepKey, WaitingStep
+from engine.flow.run_state import Failure, HeldStep, RunningStep, RunState, StepKey, Taken, WaitingStep
 from engine.flow.state import combine_value
 from engine.model.events import (
     INTERRUPTED,
     STOPPED,
+    FailureTakenOver,
     RunCancelled,
     RunCompleted,
     RunEvent,
@@ -24,6 +25,7 @@ from engine.model.events import (
     StepFailed,
     StepParked,
     StepRetrying,
+    StepTakenOver,
 )
 from engine.model.graph import RetryPolicy
 from engine.model.status import RunStatus, StepStatus
@@ -37,8 +39,23 @@ def _find_running(
     step = run.running.get(node if event.item is None else (node, event.item))
     if step is None and event.item is None and node in run.items:
         step = run.items[node].step
+    if run.taking_over and isinstance(event, StepTakenOver | FailureTakenOver):
+        return _find_taken(run, node, step, event)
     if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
         return None
+    return node, step
+
+
+def _find_taken(
+    run: RunState, node: int, step: RunningStep | None, event: StepTakenOver | FailureTakenOver
+) -> tuple[int, RunningStep] | None:
+    """The step that is taken over, if this run has come to it."""
+    if event.item is not None:
+        step = open_item(run, node, event.item)
+    if step is None or step.visit != event.visit:
+        return None
+    if event.item is None:
+        run.taken[node] = Taken(event.visit, event.origin)
     return node, step
 
 

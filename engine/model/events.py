@@ -20,7 +20,7 @@ class RunAccepted:
     ``refusal`` says why it cannot run at all (a tool is missing, say); it then fails before any step.
     ``breakpoints`` are known before the first step starts; ``BreakpointsSet`` would come too late for that one.
     ``parent_run_id`` and ``parent_node`` name the step that runs this graph, ``forked_from`` the run that this one
-    takes over steps of. Of ``durability`` see ``engine.model.graph.Durability``.
+    takes over steps of: it starts nothing before ``RunForked``. Of ``durability`` see ``engine.model.graph.Durability``.
     """
 
     at: int
@@ -91,6 +91,25 @@ class StepFailed:
     taken: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
     item: int | None = None
+
+
+@dataclass(slots=True)
+class StepTakenOver(StepCompleted):
+    """A completed step of the run ``origin``, recorded there at ``recorded_at``, stands in this fork as it was.
+
+    Nothing is started for it; its ``attempt`` is 1, however many it took there.
+    """
+
+    origin: str = ""
+    recorded_at: int = 0
+
+
+@dataclass(slots=True)
+class FailureTakenOver(StepFailed):
+    """A step that failed in the run ``origin``, where the failure was handled; as ``StepTakenOver``."""
+
+    origin: str = ""
+    recorded_at: int = 0
 
 
 @dataclass(slots=True)
@@ -171,6 +190,27 @@ class StepDue:
     visit: int
     attempt: int
     item: int | None = None
+
+
+@dataclass(slots=True)
+class StateEdited:
+    """Somebody changed the state of a fork before it goes on by itself."""
+
+    at: int
+    changes: dict[str, Any]
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class RunForked:
+    """All that is taken over has been: from here the run goes on by itself.
+
+    ``node`` and ``visit`` are the step of the old run at which it was forked; None from its start.
+    """
+
+    at: int
+    node: str | None = None
+    visit: int | None = None
 
 
 @dataclass(slots=True)
@@ -332,6 +372,10 @@ RunEvent: TypeAlias = (
     | StepStarted
     | StepCompleted
     | StepFailed
+    | StepTakenOver
+    | FailureTakenOver
+    | StateEdited
+    | RunForked
     | StepRetrying
     | StepDue
     | StepParked
@@ -369,6 +413,8 @@ INPUTS = (
     RunAccepted,
     StepCompleted,
     StepFailed,
+    StateEdited,
+    RunForked,
     StepDue,
     LogWritten,
     StepParked,

@@ -51,7 +51,7 @@ class StepInfo:
     """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step.
 
     ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way; ``waits_for`` is what the first
-    of them that waits is waiting for.
+    of them that waits is waiting for. ``taken_from`` is the run in which the step really ran, where this one took it over.
     """
 
     node_id: str
@@ -64,13 +64,15 @@ class StepInfo:
     items_done: int | None = None
     items_total: int | None = None
     waits_for: Waiting | None = None
+    taken_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One attempt of a step, or of an ``item`` of it (from 0), as the journal tells it. Shared values: read only.
 
-    ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit.
+    ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit. ``taken_from`` is the run in
+    which it ran, where this one took it over; its times are of then.
     """
 
     node_id: str
@@ -85,6 +87,7 @@ class StepRecord:
     error: str | None = None
     error_type: str | None = None
     result: Any = None
+    taken_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,22 @@ class RunSummary:
         if self.started_at is None or self.completed_at is None:
             return None
         return (self.completed_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class ForkPoint:
+    """Where a run would be forked: ``state`` is what the fork begins with, ``taken_over`` the nodes it does not run again.
+
+    ``node_id`` and ``visit`` are the step it runs anew; None from the run's start. The version is the fork's.
+    """
+
+    run_id: str
+    node_id: str | None
+    visit: int | None
+    graph_id: str
+    graph_version: int
+    state: dict[str, Any]
+    taken_over: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
