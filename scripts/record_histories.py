@@ -1,6 +1,7 @@
 """Record the histories of a few runs into ``tests/data/histories``: once a release, never over an old file.
 
     python scripts/record_histories.py 0.1
+    python scripts/record_histories.py 0.2 forks      only some of them: what is new
 
 Each file has a graph, the journal of one run of it as it was stored, and what became of it. Every later version must
 replay it to the same outcome (tests/unit/flow/test_histories.py).
@@ -137,6 +138,33 @@ GRAPHS: dict[str, dict[str, Any]] = {
             {"from_node": "ask", "to_node": "end", "condition": "result == 42"},
         ],
     },
+    "forks": {
+        "entry_point": "a",
+        "nodes": [
+            {"id": "a", "function_name": "count"},
+            {
+                "id": "each",
+                "function_name": "double",
+                "for_each": "state.xs",
+                "bindings": {"x": "item"},
+                "save_as": "ys",
+            },
+            {
+                "id": "handled",
+                "function_name": "fail",
+                "retry": {"max_attempts": 2, "delay_s": 0.001},
+            },
+            {"id": "again", "function_name": "count", "parameters": {"key": "m"}},
+            {"id": "end", "function_name": "count"},
+        ],
+        "edges": [
+            {"from_node": "a", "to_node": "each"},
+            {"from_node": "each", "to_node": "handled"},
+            {"from_node": "handled", "to_node": "again", "kind": "error"},
+            {"from_node": "again", "to_node": "again", "condition": "visit < 3"},
+            {"from_node": "again", "to_node": "end"},
+        ],
+    },
 }
 
 
@@ -149,12 +177,16 @@ def main() -> None:
         database = open_database(AppConfig(database_url=f"sqlite:///{folder}/h.db"))
         graphs, states = GraphManager(database), StateManager(database)
         engine = ExecutionEngine(graph_manager=graphs, state_manager=states, tool_registry=tools)
-        for name, form in GRAPHS.items():
+        for name in sys.argv[2:] or GRAPHS:
+            form = GRAPHS[name]
             graph = GraphDefinition.model_validate({"name": name, **form})
             run_id = engine.execute_workflow(graphs.create_graph(graph), {"x": 4, "xs": [1, 2, 3]})
             while name == "waiting" and not engine.signal(run_id, "go", 42).result():
                 pass  # it does not wait for the signal yet
             run = engine.wait(run_id, 10)
+            if name == "forks":
+                run_id = engine.fork(run_id, "again", 2, state={"n": 40}, remove=["x"])
+                run = engine.wait(run_id, 10)
             rows = [encode_event(entry.event) for entry in engine.read_events(run_id=run_id, limit=None)]
             history = {
                 "graph": graph.model_dump(mode="json", exclude_defaults=True),

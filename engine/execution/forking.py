@@ -177,7 +177,9 @@ class ForkingEngine(ABC):
 
 def _check_edits(state: object, remove: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
     if state is not None and not isinstance(state, dict):
-        raise _refuse("bad-state", f"the state must be an object (a dict), not {type(state).__name__}", "state")
+        raise _refuse(
+            "bad-state", f"the state must be an object (a dict), not {type(state).__name__}", "state"
+        )
     changes = check_json(state or {}, "the state")
     for key in remove:
         if key in changes:

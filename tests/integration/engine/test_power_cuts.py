@@ -76,6 +76,60 @@ class Program:
         self.database.close()
 
 
+def record_whole_run(path) -> str:
+    """A run of the graph without any cut; its id."""
+    program = Program(path, Counter())
+    run_id = program.engine.execute_workflow(program.graphs.create_graph(GRAPH))
+    assert program.engine.wait(run_id, 10).status is RunStatus.COMPLETED
+    program.close()
+    return run_id
+
+
+@pytest.mark.qt_no_exception_capture  # a worker may have the turn
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_p2_p6_a_power_cut_while_a_fork_is_made_leaves_a_whole_fork_or_none(tmp_path, monkeypatch, after):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(sys, "excepthook", lambda *_: None)
+    cuts = 0
+    for cut_at in range(1, 40):
+        effects: Counter[tuple[str, int]] = Counter()
+        path = tmp_path / f"{cut_at}.db"
+        old = record_whole_run(path)
+        program = Program(path, effects, cut_at, after=after)
+        future = program.engine.submit_fork(old, "again", 2)
+        assert program.store.over.wait(10)
+        if program.store.left > 0:
+            program.close()
+            break
+        cuts += 1
+        program.close()
+        before = Counter(effects)
+
+        program = Program(path, effects)
+        forks = [run for run in program.store.query_runs().executions if run.forked_from == old]
+        if forks:
+            run = program.engine.wait(forks[0].run_id, 10)
+            assert run.status is RunStatus.COMPLETED
+            assert Counter(run.current_state.execution_path) == WANTED
+            ran = {("again", 2), ("again", 3), ("end", 1)}
+            assert set(effects) == ran, "a step that was taken over ran"
+            recorded = program.store.read_events(run_id=run.run_id, limit=None)
+            ends = Counter(
+                (entry.event.node, entry.event.visit)
+                for entry in recorded
+                if isinstance(entry.event, StepCompleted)
+            )
+            assert set(ends.values()) == {1}
+            assert all(effects[step] <= before[step] + 1 for step in ran)
+        else:
+            assert cut_at == 1
+            assert not after
+            assert not effects
+            assert not future.done() or future.exception() is not None
+        program.close()
+    assert cuts >= 3
+
+
 @pytest.mark.qt_no_exception_capture  # a worker may have the turn
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_p1_p2_p8_a_power_cut_at_any_commit_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch, after):
