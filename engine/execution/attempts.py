@@ -93,7 +93,7 @@ def prepare(
     return Attempt(
         started=started,
         tool=tool,
-        values=_find_values(run, node, definition, tool, item),
+        values=find_values(run, node, definition, tool, item),
         state=dict(run.state) if tool.takes_state else None,
         save_as=definition.save_as if item is None else None,
         context=ToolContext(
@@ -105,9 +105,14 @@ def prepare(
     )
 
 
-def _find_values(
-    run: RunState, node: int, definition: NodeDefinition, tool: Tool, item: int | None
+def find_values(
+    run: RunState, node: int, definition: NodeDefinition, tool: Tool | None, item: int | None
 ) -> dict[str, Any]:
+    """The arguments of a step that runs, by parameter: references to the run's own values.
+
+    Raises:
+        StepError: a parameter has no value, or its expression cannot be evaluated.
+    """
     values = _find_wired(run, run.running[node if item is None else (node, item)].wires)
     for name, expression in run.plan.bindings[node]:
         if name not in values:
@@ -117,7 +122,7 @@ def _find_values(
                 raise ArgumentError(f'parameter "{name}" ({expression.text}): {error.message}') from error
     for name, value in definition.parameters.items():
         values.setdefault(name, value)
-    for port in tool.inputs:
+    for port in tool.inputs if tool is not None else ():
         if port.name not in values:
             if port.name in run.state:
                 values[port.name] = run.state[port.name]

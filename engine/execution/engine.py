@@ -19,7 +19,6 @@ from engine.execution.forking import Fork, ForkingEngine
 from engine.execution.keys import Asked, RunKeys
 from engine.execution.live_run import LiveRun
 from engine.execution.preparing import (
-    PreparedGraphs,
     bind_tools,
     check_json,
     check_signal,
@@ -73,11 +72,8 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         self.config = config or AppConfig()
         workers, workspace = self.config.workers, self.config.workspace
         conductor = Conductor(state_manager, workers, workspace, self.config.cancel_grace_s)
-        super().__init__(state_manager, conductor, workers)
-        self.graphs = graph_manager
-        self.tools = tool_registry
+        super().__init__(state_manager, graph_manager, tool_registry, conductor, workers)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="engine-loader")
-        self._prepared = PreparedGraphs(graph_manager)
         self._keys = RunKeys(state_manager)
         self._recovering = threading.RLock()
         self._recovered = False

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from engine.execution.step_pages import StepPages
 from engine.flow.presenter import present
 from engine.flow.step_records import list_steps
 from engine.model.events import JournalEntry
-from engine.model.run import EventRecord, HistoryPage, StepRecord
+from engine.model.run import EventRecord, HistoryPage, StepPage, StepRecord
 from engine.model.statistics import RunStatistics
-from engine.model.status import RunStatus
+from engine.model.status import RunStatus, StepStatus
 from engine.storage.journal import StateManager
 
 
@@ -19,6 +20,7 @@ class RunHistory:
 
     def __init__(self, states: StateManager) -> None:
         self.states = states
+        self._step_pages = StepPages(states)
 
     def get_execution_logs(
         self, run_id: str, since: int = 0, limit: int | None = None, types: Sequence[str] | None = None
@@ -73,6 +75,31 @@ class RunHistory:
         """
         self.states.get_run(run_id)
         return list_steps(entry.event for entry in self.states.read_events(0, run_id, limit=None))
+
+    def query_execution_steps(
+        self,
+        run_id: str,
+        node_id: str | None = None,
+        status: StepStatus | str | None = None,
+        visit: int | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> StepPage:
+        """A page of the steps, of one node, at one status or of one visit where given.
+
+        Large results are left out. A run's journal is read once; asked again, only what has come to it is.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        self.states.get_run(run_id)
+        filters = {"node_id": node_id, "status": status and StepStatus(status), "visit": visit}
+        asked = {name: value for name, value in filters.items() if value is not None}
+
+        def is_wanted(step: StepRecord) -> bool:
+            return all(getattr(step, name) == value for name, value in asked.items())
+
+        return self._step_pages.read(run_id, is_wanted if asked else None, limit, offset)
 
     def read_events(
         self,

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
+from engine.errors import NotFoundError, RunNotFound
 from engine.execution.conductor import Conductor
 from engine.execution.following import follow_journal
 from engine.execution.history import RunHistory
+from engine.execution.preparing import PreparedGraphs
 from engine.execution.recorder import Subscriber
+from engine.execution.step_inputs import Key as StepKey
+from engine.execution.step_inputs import find_inputs, key_of
 from engine.flow.presenter import present
 from engine.model.events import StepProgress
-from engine.model.run import EventRecord
+from engine.model.run import EventRecord, StepInputs, StepRecord
+from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
+from engine.tools.registry import ToolRegistry
+
+_ALL: Final = 2**31
 
 
 class EngineWatch(RunHistory):
-    """The part of the engine that tells. Any thread may call any method; none but ``iter_events`` waits."""
+    """The part of the engine that tells. Any thread may call any method; those about steps, and ``iter_events``, wait."""
 
-    def __init__(self, states: StateManager, conductor: Conductor, workers: int) -> None:
+    def __init__(
+        self,
+        states: StateManager,
+        graphs: GraphManager,
+        tools: ToolRegistry,
+        conductor: Conductor,
+        workers: int,
+    ) -> None:
         super().__init__(states)
+        self.graphs = graphs
+        self.tools = tools
+        self._prepared = PreparedGraphs(graphs)
         self._conductor = conductor
         self._workers = workers
 
@@ -72,3 +92,64 @@ class EngineWatch(RunHistory):
     def worker_count(self) -> int:
         """How many threads may run tools."""
         return self._workers
+
+    def get_step_inputs(
+        self,
+        run_id: str,
+        node_id: str,
+        visit: int | None = None,
+        attempt: int | None = None,
+        item: int | None = None,
+    ) -> StepInputs:
+        """What a step was given: of the node's latest visit and its latest attempt, where not said otherwise.
+
+        It is not recorded but found again: the run is followed from its beginning up to the step's start.
+
+        Raises:
+            RunNotFound: there is no such run.
+            NotFoundError: the run has not come to this step.
+        """
+        steps = [
+            step
+            for step in self.query_execution_steps(run_id, node_id, None, visit, limit=_ALL).steps
+            if step.started_at is not None and step.item == item and attempt in (None, step.attempt)
+        ]
+        if steps and (found := self.find_step_inputs(run_id, steps[-1:])):
+            return found[key_of(steps[-1])]
+        which = "".join(
+            f" ({name} {value})"
+            for name, value in (("visit", visit), ("attempt", attempt), ("item", item))
+            if value is not None
+        )
+        raise NotFoundError(f'the run has not come to a step of "{node_id}"{which}', {"node_id": node_id})
+
+    def find_step_inputs(self, run_id: str, steps: Sequence[StepRecord]) -> dict[StepKey, StepInputs]:
+        """What each of these steps of the run was given, those that have started, in one go: by ``key_of``.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        about = self.states.get_run(run_id)
+        plan = self._prepared.get(about.graph_id, about.graph_version).plan
+        events = (entry.event for entry in self.states.iter_events(run_id))
+        own = [key_of(step) for step in steps if step.taken_from is None]
+        found = find_inputs(run_id, plan, events, self.tools.list_tools(), own)
+        for origin in {step.taken_from for step in steps if step.taken_from is not None}:
+            taken = [step for step in steps if step.taken_from == origin]
+            found.update(self._find_where_they_ran(origin, taken))
+        return found
+
+    def _find_where_they_ran(
+        self, origin: str, taken: Sequence[StepRecord]
+    ) -> Iterator[tuple[StepKey, StepInputs]]:
+        """A fork counts the attempts of what it took over anew: it is the last one of then."""
+        try:
+            there = self.query_execution_steps(origin, limit=_ALL).steps
+        except RunNotFound:  # it was deleted since
+            return
+        last = {(step.node_id, step.visit, step.item): step for step in there if step.taken_from is None}
+        ran = [(step, last.get((step.node_id, step.visit, step.item))) for step in taken]
+        found = self.find_step_inputs(origin, [step for _, step in ran if step is not None])
+        for step, then in ran:
+            if then is not None and key_of(then) in found:
+                yield key_of(step), replace(found[key_of(then)], attempt=step.attempt)

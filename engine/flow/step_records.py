@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from engine.flow.presenter import is_small
 from engine.model.events import (
     STOPPED,
     FailureTakenOver,
@@ -35,27 +36,49 @@ _Attempt = (
 )
 
 
-def list_steps(events: Iterable[RunEvent]) -> list[StepRecord]:
-    """Every attempt, in the order in which they began; a node that was skipped each time it was.
+class StepList:
+    """The steps of one run, built event by event: every attempt, in the order in which they began.
 
-    An attempt that began again after a crash is one record, with its latest start.
+    A node that was skipped is there each time it was. An attempt that began again after a crash is one record, with its
+    latest start. With ``only_small``, results that are too large for a list are left out.
     """
-    records: dict[object, StepRecord] = {}
-    for number, event in enumerate(events):
+
+    def __init__(self, *, only_small: bool = False) -> None:
+        self._only_small = only_small
+        self._records: dict[object, StepRecord] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        return iter(self._records.values())
+
+    def add(self, event: RunEvent) -> None:
+        """Take in the run's next event."""
         match event:
             case StepSkipped():
-                records[number] = StepRecord(
+                self._records[len(self._records)] = StepRecord(
                     event.node, 0, 0, None, StepStatus.SKIPPED, completed_at=to_datetime(event.at)
                 )
             case _ if isinstance(event, _Attempt):
                 key = (event.node, event.visit, event.attempt, event.item)
-                before = records.get(key) or StepRecord(*key, StepStatus.PENDING)
-                records[key] = _after(before, event)
+                before = self._records.get(key) or StepRecord(*key, StepStatus.PENDING)
+                after = _after(before, event)
                 if isinstance(event, StepTakenOver | FailureTakenOver):
-                    records[key] = _taken_over(records[key], event)
+                    after = _taken_over(after, event)
+                if self._only_small and isinstance(event, StepCompleted) and not is_small(event.result):
+                    after = replace(after, result=None, result_omitted=True)
+                self._records[key] = after
             case _:
                 pass
-    return list(records.values())
+
+
+def list_steps(events: Iterable[RunEvent]) -> list[StepRecord]:
+    """The steps that these events of a run tell of."""
+    steps = StepList()
+    for event in events:
+        steps.add(event)
+    return list(steps)
 
 
 def _taken_over(step: StepRecord, event: StepTakenOver | FailureTakenOver) -> StepRecord:

@@ -72,7 +72,8 @@ class StepRecord:
     """One attempt of a step, or of an ``item`` of it (from 0), as the journal tells it. Shared values: read only.
 
     ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit. ``taken_from`` is the run in
-    which it ran, where this one took it over; its times are of then.
+    which it ran, where this one took it over; its times are of then. ``result_omitted``: in a page of steps, a result that
+    is too large for it.
     """
 
     node_id: str
@@ -88,6 +89,36 @@ class StepRecord:
     error_type: str | None = None
     result: Any = None
     taken_from: str | None = None
+    result_omitted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """A part of the steps of a run, in the order in which they began."""
+
+    steps: list[StepRecord]
+    total_count: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs:
+    """What an attempt of a step was given as it started. Not shared: the caller's own.
+
+    ``arguments`` are by parameter, as they were found: wires, expressions, literal values and keys of the state, before they
+    were made the types that the tool asks for; defaults of the function are not among them. ``state`` is what a tool was
+    given that takes the state. ``items`` is the list of a step with ``for_each``, whose items are steps of their own.
+    ``error`` says why there was nothing to be given.
+    """
+
+    node_id: str
+    visit: int
+    attempt: int
+    item: int | None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+    items: list[Any] | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

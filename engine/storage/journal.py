@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -111,6 +111,13 @@ class StateManager:
                 JournalEntry(row.seq, row.run_id, decode_event(row.type, row.data, row.stored, load))
                 for row in rows
             ]
+
+    def iter_events(self, run_id: str) -> Iterator[JournalEntry]:
+        """All events of a run, oldest first, read as they are asked for."""
+        since = 0
+        while entries := self.read_events(since, run_id):
+            yield from entries
+            since = entries[-1].seq
 
     def find_run(self, run_id: str) -> RunSummary | None:
         """The run's line in the history, or None."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from engine.errors import RunNotFound, ServiceUnavailable
 from engine.execution.engine import ExecutionEngine
+from engine.execution.step_inputs import key_of
 from engine.flow.presenter import present
 from engine.flow.validation import parse_graph
 from engine.model.graph import GraphDefinition
@@ -232,26 +233,29 @@ async def run_logs(call: Call[LogsQuery]) -> Answer:
     query=StepsQuery,
     answers={200: RunSteps},
     errors=(404,),
+    notes=Notes(query={"inputs": "true", "limit": 20}),
 )
 async def run_steps(call: Call[StepsQuery]) -> Answer:
     """Every visit of a node, attempt of it and item of a `for_each`, in the order in which they began.
 
-    Small results are included; the state of the run has every node's latest result in full.
+    With `inputs=true`, what each was given as well. What is too large for a list is left out, unless `limit` is 1.
     """
-    run_id, query = call.path("run_id"), call.query
+    run_id, query, engine = call.path("run_id"), call.query, call.server.services.engine
 
     def read() -> RunSteps:
-        found = [
-            step
-            for step in call.server.services.engine.get_execution_steps(run_id)
-            if query.node_id in (None, step.node_id) and query.status in (None, step.status)
-        ]
-        shown = found[query.offset : query.offset + query.limit]
+        page = engine.query_execution_steps(
+            run_id, query.node_id, query.status, query.visit, query.limit, query.offset
+        )
+        steps, in_full = page.steps, query.limit == 1
+        if in_full and any(step.result_omitted for step in steps):
+            [step] = steps
+            steps = [each for each in engine.get_execution_steps(run_id) if key_of(each) == key_of(step)]
+        given = engine.find_step_inputs(run_id, steps) if query.inputs else {}
         return RunSteps.model_construct(
             run_id=run_id,
-            steps=[StepLine.of(step) for step in shown],
-            total_count=len(found),
-            has_more=query.offset + len(shown) < len(found),
+            steps=[StepLine.of(step, given.get(key_of(step)), in_full=in_full) for step in steps],
+            total_count=page.total_count,
+            has_more=page.has_more,
         )
 
     return Answer(await call.server.database.run(read))

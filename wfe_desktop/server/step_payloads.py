@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from engine.flow.presenter import is_small
-from engine.model.run import StepRecord
+from engine.model.run import StepInputs, StepRecord
 from engine.model.status import StepStatus
-from wfe_desktop.server.payloads import AnswerBody, Id, PageQuery
+from wfe_desktop.server.payloads import MAX_SEQ, AnswerBody, Flag, Id, PageQuery
 
 
 class StepsQuery(PageQuery):
@@ -16,10 +18,42 @@ class StepsQuery(PageQuery):
 
     node_id: Id | None = None
     status: StepStatus | None = None
+    visit: int | None = Field(default=None, ge=1, le=MAX_SEQ)
+    inputs: Flag = Field(
+        default=False,
+        description="With what each step was given; the run is followed up to there, so this costs more.",
+    )
+
+
+class StepInputsOut(AnswerBody):
+    """What a step was given as it started: ``arguments`` by parameter, as they were found.
+
+    ``state`` is there for a tool that takes the state, ``items`` for a step with ``for_each``, ``error`` where there was
+    nothing to be given.
+    """
+
+    arguments: dict[str, Any]
+    state: dict[str, Any] | None
+    items: list[Any] | None
+    error: str | None
+
+    @classmethod
+    def of(cls, given: StepInputs) -> StepInputsOut:
+        return cls.model_construct(
+            arguments=given.arguments, state=given.state, items=given.items, error=given.error
+        )
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it may stand in a list."""
+        return is_small([self.arguments, self.state, self.items])
 
 
 class StepLine(AnswerBody):
-    """One attempt of a step, or of an item of it (from 0). ``result_omitted``: the result is too large for a list."""
+    """One attempt of a step, or of an item of it (from 0). ``result_omitted``, ``inputs_omitted``: too large for a list.
+
+    ``inputs`` are there where they were asked for and the step has started. ``taken_from`` is the run from which a fork has it.
+    """
 
     node_id: str
     visit: int
@@ -34,10 +68,15 @@ class StepLine(AnswerBody):
     error_type: str | None
     result: Any
     result_omitted: bool
+    inputs: StepInputsOut | None
+    inputs_omitted: bool
+    taken_from: str | None
 
     @classmethod
-    def of(cls, step: StepRecord) -> StepLine:
-        shown = is_small(step.result)
+    def of(cls, step: StepRecord, given: StepInputs | None = None, *, in_full: bool = False) -> StepLine:
+        """``in_full``: it stands alone, so that nothing is left out."""
+        inputs = None if given is None else StepInputsOut.of(given)
+        too_large = inputs is not None and not in_full and not inputs.is_small
         return cls.model_construct(
             node_id=step.node_id,
             visit=step.visit,
@@ -50,8 +89,11 @@ class StepLine(AnswerBody):
             duration_s=step.duration_s,
             error=step.error,
             error_type=step.error_type,
-            result=step.result if shown else None,
-            result_omitted=not shown,
+            result=step.result,
+            result_omitted=step.result_omitted,
+            inputs=None if too_large else inputs,
+            inputs_omitted=too_large,
+            taken_from=step.taken_from,
         )
 
 

@@ -388,6 +388,30 @@ async def test_a_large_result_is_left_out_of_the_list_of_steps(ask, run, service
     [step] = (await ask("GET", f"/graph/steps/{state['run_id']}"))["steps"]
     assert (step["result"], step["result_omitted"]) == (None, True)
     assert len(state["results"]["n0"]) == 100_000
+    [step] = (await ask("GET", f"/graph/steps/{state['run_id']}", params={"limit": 1}))["steps"]
+    assert (len(step["result"]), step["result_omitted"]) == (100_000, False)
+
+
+async def test_steps_are_told_with_what_they_were_given_where_that_is_asked_for(ask, http, run, services):
+    services.registry.register_tool("flood", lambda text: text * 100_000, "A long text")
+    services.registry.register_tool("measure", lambda text: 2 * len(text), "How long it is")
+    graph = chain("add", "flood", "measure")
+    graph["nodes"][1]["parameters"] = {"text": "x"}
+    graph["edges"][1] |= {"to_port": "text"}
+    run_id = (await ask("POST", "/graph/run", {"graph": graph, "wait_s": 20}))["run_id"]
+    path = f"/graph/steps/{run_id}"
+    first, second, third = (await ask("GET", path, params={"inputs": "true"}))["steps"]
+    assert first["inputs"] == {"arguments": {}, "state": {}, "items": None, "error": None}
+    assert second["inputs"]["arguments"] == {"text": "x"}
+    assert (third["inputs"], third["inputs_omitted"]) == (None, True)
+    [third] = (await ask("GET", path, params={"inputs": "true", "limit": 1, "offset": 2}))["steps"]
+    assert (len(third["inputs"]["arguments"]["text"]), third["inputs_omitted"]) == (100_000, False)
+    page = await ask("GET", path, params={"node_id": "n1", "visit": 1})
+    assert [(step["node_id"], step["inputs"]) for step in page["steps"]] == [("n1", None)]
+    assert (await ask("GET", path, params={"visit": 2}))["total_count"] == 0
+    for wrong in ({"inputs": "1"}, {"inputs": ""}, {"visit": 0}):
+        async with http.get(path, params=wrong) as answer:
+            assert answer.status == 400
 
 
 async def test_the_events_of_all_runs_are_read_from_where_one_stopped(ask, run):
