@@ -63,7 +63,7 @@ class Attempt:
 
     def cancel(self) -> None:
         """Ask the tool to stop. Any thread."""
-        self.context.cancel_event.set()
+        self.context.cancel()
 
     def claim(self) -> bool:
         """Whether the caller is the one who says how the attempt ended: true for the first that asks. Any thread."""

@@ -200,12 +200,14 @@ class _LogSender:
         self._started = started
         self._post = post
         self._deadlines = deadlines
-        self._lock = threading.Lock()
+        self._lock: threading.Lock | None = None  # made with the first line
         self._lines: list[LogWritten] = []
         self._deadline: Deadline | None = None
 
     def add(self, at: int, level: str, line: str) -> None:
         started = self._started
+        if self._lock is None:  # the step's log gives one line at a time
+            self._lock = threading.Lock()
         with self._lock:
             self._lines.append(
                 LogWritten(at, started.node, started.visit, started.attempt, level, line, started.item)
@@ -215,6 +217,8 @@ class _LogSender:
 
     def flush(self) -> None:
         """Send what there is; before the attempt's outcome is reported, for the last time."""
+        if self._lock is None:
+            return
         with self._lock:
             if self._deadline is not None:
                 self._deadline.cancel()

@@ -34,6 +34,7 @@ _LEVELS = (
 )
 _STREAMS = {"stdout": "info", "stderr": "warning"}
 
+_making = threading.Lock()
 _current: contextvars.ContextVar[StepLog | None] = contextvars.ContextVar("step_log", default=None)
 
 
@@ -48,7 +49,7 @@ class StepLog:
     def __init__(self, emit: Emit, flush: Callable[[], None] | None = None) -> None:
         self._emit = emit
         self._flush = flush
-        self._lock = threading.RLock()
+        self._lock: threading.RLock | None = None  # made at the first line: most steps say nothing
         self._parts: dict[str, list[str]] = {}
         self._lines = self._characters = self._more = 0
         self._open = True
@@ -57,7 +58,7 @@ class StepLog:
         """Take in a piece of a stream; a line is handed on when it is complete."""
         if not text:
             return
-        with self._lock:
+        with self._get_lock():
             if not self._open:
                 return
             if self._is_full:
@@ -75,32 +76,41 @@ class StepLog:
 
     def record(self, level: str, message: str) -> None:
         """Take in a log record, of one or several lines."""
-        with self._lock:
+        with self._get_lock():
             if self._open:
                 for line in message.split("\n"):
                     self._take(line, level)
 
     def forward(self, at: int, level: str, line: str) -> None:
         """Hand on a line as another ``StepLog`` made it, which has kept the bounds."""
-        with self._lock:
+        with self._get_lock():
             if self._open:
                 self._emit(at, level, line)
 
     def close(self) -> None:
         """Hand on what has no line end, and say how much was left out. Later output is dropped."""
+        self._open = False  # who comes now makes a lock, and then sees this
+        if self._lock is None:
+            return
         with self._lock:
-            if not self._open:
-                return
             for stream, parts in self._parts.items():
                 if parts:
                     self._take("".join(parts), _STREAMS[stream])
-            self._open = False
+            self._parts.clear()
             if self._more:
                 self._emit(
                     _now_us(), "warning", f"... {self._more:,} more line{'s' if self._more > 1 else ''}"
                 )
+            self._more = 0
             if self._flush is not None:
                 self._flush()
+
+    def _get_lock(self) -> threading.RLock:
+        if self._lock is None:
+            with _making:
+                if self._lock is None:
+                    self._lock = threading.RLock()
+        return self._lock
 
     @property
     def _is_full(self) -> bool:

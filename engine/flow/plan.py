@@ -18,10 +18,8 @@ class Route:
     always: tuple[int, ...]
     conditional: tuple[tuple[int, CompiledExpression], ...]
     otherwise: tuple[int, ...]
-
-    @property
-    def edges(self) -> tuple[int, ...]:
-        return (*self.always, *(edge for edge, _ in self.conditional), *self.otherwise)
+    edges: tuple[int, ...]
+    """All of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,8 @@ def _make_route(topology: Topology, node: int, kind: str) -> Route:
             otherwise.append(number)
         else:
             conditional.append((number, _compile(edge.condition, None, number, "condition")))
-    return Route(tuple(always), tuple(conditional), tuple(otherwise))
+    edges = (*always, *(edge for edge, _ in conditional), *otherwise)
+    return Route(tuple(always), tuple(conditional), tuple(otherwise), edges)
 
 
 def _compile(text: str, node_id: str | None, edge: int | None, field: str) -> CompiledExpression:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
@@ -33,6 +33,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA trusted_schema=OFF",
 )
+
+Row: TypeAlias = dict[str, Any] | tuple[Any, ...]
 
 _open_databases: weakref.WeakValueDictionary[str, Database] = weakref.WeakValueDictionary()
 _opening = threading.Lock()
@@ -90,15 +92,19 @@ class Database:
             with self._writer.begin():
                 yield self._writer
 
-    def write_rows(self, work: Sequence[tuple[sa.Insert | sa.Update, Sequence[dict[str, Any]]]]) -> None:
+    def write_rows(self, work: Sequence[tuple[sa.Insert | sa.Update, Sequence[Row]]]) -> None:
         """Statements, each with its rows, in one transaction: the way of the journal.
 
-        On SQLite the statements, compiled once, go straight to the driver, which costs a third (25 us against 75).
+        A row is a dict, or a tuple in the order of the statement's parameters. On SQLite the statements, compiled once, go straight to the driver, which costs a third (25 us against 75).
         """
         if self.url.get_backend_name() != "sqlite" or self.read_only:
             with self.write() as connection:
                 for statement, rows in work:
-                    connection.execute(statement, rows)
+                    names = list(statement.compile().params)
+                    connection.execute(
+                        statement,
+                        [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows],
+                    )
             return
         with self._turn:
             if self._writer.closed:
@@ -108,7 +114,8 @@ class Database:
             try:
                 for statement, rows in work:
                     sql, pick = self._prepare(statement)
-                    driver.executemany(sql, [pick(row) for row in rows])
+                    tuples = [row if isinstance(row, tuple) else pick(row) for row in rows]
+                    driver.executemany(sql, tuples)
                 driver.execute("COMMIT")
             except BaseException:
                 if driver.in_transaction:

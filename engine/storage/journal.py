@@ -17,7 +17,7 @@ from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microsecon
 from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
 from engine.storage.codec import decode_event, encode_event
-from engine.storage.database import Database, open_database
+from engine.storage.database import Database, Row, open_database
 from engine.storage.statistics import read_statistics
 from engine.storage.tables import events, runs, stored_values
 
@@ -56,22 +56,15 @@ class StateManager:
 
     def append(self, batch: Batch) -> None:
         """Write a batch in one transaction. For the engine only, which is the one writer of the journal."""
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         values: dict[str, bytes] = {}
-        for entry in batch.entries:
-            row = encode_event(entry.event)
-            rows.append(
-                {
-                    "seq": entry.seq,
-                    "run_id": entry.run_id,
-                    "type": row.type,
-                    "data": row.data,
-                    "stored": row.stored,
-                }
-            )
-            values.update(row.values)
+        for seq, run_id, event in batch.entries:
+            name, data, stored_at, large = encode_event(event)
+            rows.append((seq, run_id, name, data, stored_at))
+            if large:
+                values.update(large)
         stored = [{"hash": digest, "size_bytes": len(data), "data": data} for digest, data in values.items()]
-        work: list[tuple[sa.Insert | sa.Update, list[dict[str, Any]]]] = [
+        work: list[tuple[sa.Insert | sa.Update, Sequence[Row]]] = [
             (_insert_runs, batch.new_runs),
             (self._insert_values, stored),
             (_insert_events, rows),

@@ -19,7 +19,7 @@ class StepWasCancelled(StepError):
     code = "StepWasCancelled"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ToolContext:
     """Given to a tool that has a parameter named ``context``.
 
@@ -33,17 +33,29 @@ class ToolContext:
     visit: int
     attempt: int
     workspace: Path
-    cancel_event: threading.Event = field(default_factory=threading.Event, repr=False)
     on_progress: OnProgress | None = field(default=None, repr=False)
+    cancelled: bool = field(default=False, init=False)
+    """Whether the step should stop: its run was cancelled, or has ended otherwise."""
+    _cancel_event: threading.Event | None = field(default=None, init=False, repr=False)
 
     @property
-    def cancelled(self) -> bool:
-        """Whether the step should stop: its run was cancelled, or has ended otherwise."""
-        return self.cancel_event.is_set()
+    def cancel_event(self) -> threading.Event:
+        """Set once the step should stop, for tools that wait for something: ``context.cancel_event.wait(seconds)``."""
+        if self._cancel_event is None:  # most steps never ask, and an event costs as much as a small step
+            self._cancel_event = threading.Event()
+            if self.cancelled:
+                self._cancel_event.set()
+        return self._cancel_event
+
+    def cancel(self) -> None:
+        """Ask the tool to stop. For the engine."""
+        self.cancelled = True
+        if self._cancel_event is not None:
+            self._cancel_event.set()
 
     def check_cancelled(self) -> None:
         """Do nothing, or raise ``StepWasCancelled`` once the step should stop. For long loops in tools."""
-        if self.cancel_event.is_set():
+        if self.cancelled:
             raise StepWasCancelled(f'The step "{self.node_id}" was cancelled.')
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
@@ -55,5 +67,5 @@ class ToolContext:
         numbers = [float(done), None if total is None else float(total)]
         if not all(math.isfinite(number) for number in numbers if number is not None):
             raise ValueError("progress takes finite numbers")
-        if self.on_progress is not None and not self.cancel_event.is_set():
+        if self.on_progress is not None and not self.cancelled:
             self.on_progress(numbers[0] or 0.0, numbers[1], str(message)[:1_000])

@@ -43,7 +43,7 @@ def test_a_delay_hands_its_value_on() -> None:
 def test_a_cancelled_delay_ends_early() -> None:
     context = ToolContext("run1", "node1", 1, 1, Path())
     assert not context.cancelled
-    context.cancel_event.set()
+    context.cancel()
     assert context.cancelled
     start = time.monotonic()
     with pytest.raises(StepWasCancelled, match='"node1" was cancelled'):
