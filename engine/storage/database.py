@@ -103,7 +103,10 @@ class Database:
                     names = list(statement.compile().params)
                     connection.execute(
                         statement,
-                        [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows],
+                        [
+                            row if isinstance(row, dict) else dict(zip(names, row, strict=True))
+                            for row in rows
+                        ],
                     )
             return
         with self._turn:

@@ -24,6 +24,13 @@ metadata = MetaData()
 
 _BigKey = BigInteger().with_variant(Integer, "sqlite")
 
+
+def _where_set(name: str, column: str, *, having: str | None = None, unique: bool = False) -> Index:
+    """An index of the few rows that have a value in the column, or in that of ``having``: it costs the others nothing."""
+    condition = text(f"{having or column} IS NOT NULL")
+    return Index(name, column, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
 graphs = Table(
     "graphs",
     metadata,
@@ -68,9 +75,9 @@ runs = Table(
     Index("runs_by_time", "accepted_at"),
     Index("runs_by_graph", "graph_id", "accepted_at"),
     Index("runs_by_status", "status", "accepted_at"),
-    Index("runs_by_parent", "parent_run_id"),
-    Index("runs_by_origin", "forked_from"),
-    Index("runs_by_key", "idempotency_key", unique=True),
+    _where_set("runs_by_parent", "parent_run_id"),
+    _where_set("runs_by_origin", "forked_from"),
+    _where_set("runs_by_key", "idempotency_key", unique=True),
 )
 
 events = Table(
@@ -82,12 +89,7 @@ events = Table(
     Column("data", LargeBinary, nullable=False),
     Column("stored", LargeBinary),
     Index("events_by_run", "run_id", "seq"),
-    Index(
-        "events_with_values",
-        "seq",
-        sqlite_where=text("stored IS NOT NULL"),
-        postgresql_where=text("stored IS NOT NULL"),
-    ),
+    _where_set("events_with_values", "seq", having="stored"),
 )
 
 stored_values = Table(

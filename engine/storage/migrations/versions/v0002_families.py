@@ -14,16 +14,16 @@ def upgrade() -> None:
         runs.add_column(sa.Column("forked_from", sa.String(64)))
         runs.add_column(sa.Column("idempotency_key", sa.String(200)))
         runs.add_column(sa.Column("durability", sa.String(16), nullable=False, server_default="strict"))
-    op.create_index("runs_by_parent", "runs", ["parent_run_id"])
-    op.create_index("runs_by_origin", "runs", ["forked_from"])
-    op.create_index("runs_by_key", "runs", ["idempotency_key"], unique=True)
-    op.create_index(
-        "events_with_values",
-        "events",
-        ["seq"],
-        sqlite_where=sa.text("stored IS NOT NULL"),
-        postgresql_where=sa.text("stored IS NOT NULL"),
-    )
+    for name, table, column, having, unique in (
+        ("runs_by_parent", "runs", "parent_run_id", "parent_run_id", False),
+        ("runs_by_origin", "runs", "forked_from", "forked_from", False),
+        ("runs_by_key", "runs", "idempotency_key", "idempotency_key", True),
+        ("events_with_values", "events", "seq", "stored", False),
+    ):
+        condition = sa.text(f"{having} IS NOT NULL")
+        op.create_index(
+            name, table, [column], unique=unique, sqlite_where=condition, postgresql_where=condition
+        )
     op.create_table(
         "cached_results",
         sa.Column("key", sa.String(64), primary_key=True),
