@@ -18,25 +18,28 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         waiting_node = key[0] if isinstance(key, tuple) else key
         if waiting_node not in waits:  # of many items, the first
             waits[waiting_node] = _describe(step)
-    steps = {
-        ids[node]: StepInfo(
-            node_id=ids[node],
-            status=status,
-            visit=run.visits[node],
-            attempt=run.attempts[node],
-            started_at=to_datetime(run.started[node]) if run.visits[node] else None,
+    steps: dict[str, StepInfo] = {}
+    pending, running = StepStatus.PENDING, StepStatus.RUNNING
+    for node, status in enumerate(run.step_status):
+        visit = run.visits[node]
+        if status is pending and not visit:
+            continue
+        items = run.items.get(node)
+        steps[ids[node]] = StepInfo(
+            ids[node],
+            status,
+            visit,
+            run.attempts[node],
+            started_at=to_datetime(run.started[node]) if visit else None,
             duration_s=run.durations[node] / 1e6
-            if run.finish_order[node] and status is not StepStatus.RUNNING
+            if run.finish_order[node] and status is not running
             else None,
             error=run.errors[node],
-            items_done=run.items[node].done if node in run.items else None,
-            items_total=len(run.items[node].values) if node in run.items else None,
+            items_done=None if items is None else items.done,
+            items_total=None if items is None else len(items.values),
             waits_for=waits.get(node),
             taken_from=_find_origin(run, node) if run.taken else None,
         )
-        for node, status in enumerate(run.step_status)
-        if status is not StepStatus.PENDING or run.visits[node]
-    }
     return RunSnapshot(
         run_id=run.run_id,
         graph_id=about.graph_id,

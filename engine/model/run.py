@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.model.graph import Durability
 from engine.model.status import RunStatus, StepStatus
@@ -46,8 +46,7 @@ class Waiting:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StepInfo:
+class StepInfo(NamedTuple):
     """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step.
 
     ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way; ``waits_for`` is what the first
@@ -233,8 +232,7 @@ class GraphVersion:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
+class EventRecord(NamedTuple):
     """An event as users see it, in logs and on the WebSocket. See api.md for the event types and their data."""
 
     seq: int
