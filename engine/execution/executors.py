@@ -43,7 +43,7 @@ class Executors:
         """``post`` is for any thread; ``report`` for a worker of the thread pool, which may be given its next attempt."""
         self._post = post
         self._deadlines = Deadlines()
-        self._threads = ThreadPool(workers, self._deadlines, report, self._observe)
+        self._threads = ThreadPool(workers, self._deadlines, post, report, self._observe)
         self._async = AsyncLoop(self._deadlines, post)
         self._processes = ProcessPool(workers, self._deadlines, post)
         self._burners: dict[str, Tool] = {}  # tools that were seen to burn CPU, and can run in a process

@@ -15,8 +15,9 @@ from PySide6.QtCore import QRunnable, QThreadPool
 from engine.execution.attempts import Attempt, Outcome, execute, fail_timed_out
 from engine.execution.deadlines import Deadlines
 
+Post = Callable[[str, Outcome], None]
 Report = Callable[[str, Outcome], Attempt | None]
-"""Takes the end of an attempt of a run; may give the reporting thread the attempt that it is to go on with."""
+"""As ``Post``, takes the end of an attempt of a run; may give the worker that reports the attempt it is to go on with."""
 
 CPU_BOUND_NS = 50_000_000
 """A call that took more of the processor than this is looked at."""
@@ -41,10 +42,16 @@ class ThreadPool:
     """
 
     def __init__(
-        self, size: int, deadlines: Deadlines, report: Report, observe: Callable[[Attempt], None]
+        self,
+        size: int,
+        deadlines: Deadlines,
+        post: Post,
+        report: Report,
+        observe: Callable[[Attempt], None],
     ) -> None:
         self.size = size
         self._deadlines = deadlines
+        self._post = post
         self._report = report
         self._observe = observe
         self._queue: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
@@ -129,7 +136,7 @@ class ThreadPool:
 
     def _time_out(self, attempt: Attempt) -> None:
         if self.give_up(attempt):
-            self._report(attempt.run_id, fail_timed_out(attempt))
+            self._post(attempt.run_id, fail_timed_out(attempt))
 
     def close(self, timeout_s: float) -> bool:
         """Let the threads end after their present work; whether they did in time. Nothing may be submitted after."""
