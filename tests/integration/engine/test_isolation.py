@@ -523,3 +523,14 @@ bench.close()
     command = [sys.executable, str(tmp_path / "guarded.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert (done.stdout, done.returncode) == ("None\n", 0)
+
+
+def test_p8_what_follows_a_timeout_starts_though_no_worker_of_the_pool_reported_it(bench):
+    def slow() -> None:
+        time.sleep(0.3)
+
+    bench.tools.register_tool("slow", slow, "")
+    bench.tools.register_tool("after", lambda: "after", "")
+    a = {"function_name": "slow", "timeout_s": 0.05, "isolation": "thread"}
+    run = bench.run(make_graph({"a": a, "b": "after"}, ["a! -> b"]))
+    assert (run.status, run.steps["b"].status) == (RunStatus.COMPLETED, StepStatus.COMPLETED)
