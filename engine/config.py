@@ -37,6 +37,14 @@ class AppConfig(BaseModel):
     cancel_grace_s: float = Field(
         default=5.0, ge=0, description="Time that steps have to stop when a run is cancelled."
     )
+    retention_days: float = Field(
+        default=0, ge=0, description="Runs that ended longer ago are deleted; 0: none is for its age."
+    )
+    retention_runs: int = Field(
+        default=100_000,
+        ge=0,
+        description="So many ended runs are kept, the newest; 0: all. A run's child runs go with it.",
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     api_token: SecretStr | None = None

@@ -45,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=300,
         help="How many requests tests/e2e/test_schemathesis.py makes up, about; from 1000 on it is thorough.",
     )
+    parser.addoption(
+        "--soak-rounds",
+        type=int,
+        default=4,
+        help="How many times tests/integration/engine/test_retention.py makes and deletes 300 runs; try 1000.",
+    )
 
 
 # ------------------------------------------------------------------------------------------------ user folders

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from engine.errors import ArgumentError, ResultError, StepError, StepTimedOut, WorkflowError
 from engine.execution.output import Capture, StepLog
+from engine.failpoints import failpoint
 from engine.flow.run_state import RunState
 from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
@@ -25,6 +26,9 @@ from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 from engine.model.run import to_microseconds
 from engine.model.tool import Tool
 from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
+
+_reach_tool = failpoint("before-tool")
+_pass_tool = failpoint("after-tool")
 
 
 def now_us() -> int:
@@ -199,6 +203,7 @@ def begin(attempt: Attempt) -> dict[str, Any]:
         attempt.values = arguments  # the view is needed again to find what changed
     if tool.takes_context:
         arguments["context"] = attempt.context
+    _reach_tool()
     return arguments
 
 
@@ -208,6 +213,7 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked:
     Raises:
         ResultError: it cannot be kept.
     """
+    _pass_tool()
     special = isinstance(returned, WaitUntil | WaitForSignal | EndRun)
     if attempt.state is None:
         result, changes, removed = Changes(None if special else to_json(returned), {}, ())

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from engine.execution.live_run import LiveRun
 from engine.execution.recorder import CannotGoOn, Recorder, Subscriber
 from engine.execution.snapshots import take_snapshot
 from engine.execution.timers import Timers
+from engine.failpoints import failpoint
 from engine.flow.decide import decide
 from engine.flow.run_state import WaitingStep
 from engine.model.events import (
@@ -61,6 +62,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_reach_accept = failpoint("accept")
+_reach_answer = failpoint("before-answer")
+
 _MAX_BATCH = 1_000
 _RECENT_RUNS = 32
 _STATUS_EVENTS = (
@@ -87,7 +91,7 @@ class Conductor:
         self._cancel_grace_s = cancel_grace_s
         self._inbox = Inbox()
         self._stopped = threading.Event()
-        self._recorder = Recorder(store, self._stopped)
+        self._recorder = Recorder(store, self._stopped, self._stand_still)
         self._executors = Executors(workers, self.post, self.report)
         self._timers = Timers()
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
@@ -116,6 +120,11 @@ class Conductor:
     @property
     def active_runs(self) -> int:
         return len(self._runs)
+
+    @property
+    def storage_problem(self) -> str | None:
+        """Why nothing can be recorded just now, and what to do; None where all is well."""
+        return self._recorder.problem
 
     @property
     def running_steps(self) -> int:
@@ -151,6 +160,9 @@ class Conductor:
         if self._stopped.is_set():
             future.set_exception(_closed())
             return future
+        if (problem := self.storage_problem) is not None:
+            future.set_exception(ServiceUnavailable(problem))
+            return future
 
         self._inbox.put(Call(future, function))
         if self._stopped.is_set():
@@ -184,6 +196,7 @@ class Conductor:
         """Take a new run in. Its id is the answer, once it is committed."""
         if self._draining:
             raise _closed()
+        _reach_accept()
         self._runs[live.state.run_id] = live
         self._take_in(live, event)
         return live.state.run_id
@@ -250,6 +263,12 @@ class Conductor:
         live = self._runs.get(run_id) or self._recent.get(run_id)
         return None if live is None else take_snapshot(live.state, live.about, self.last_seq)
 
+    def release(self, run_ids: Sequence[str]) -> list[str]:
+        """Let go of ended runs that are to be deleted; those that are not being executed."""
+        for run_id in run_ids:
+            self._recent.pop(run_id, None)
+        return [run_id for run_id in run_ids if run_id not in self._runs]
+
     def remember(self, live: LiveRun) -> None:
         """Keep an ended run that somebody looked at within reach."""
         self._recent[live.state.run_id] = live
@@ -294,6 +313,14 @@ class Conductor:
                 self._end()
                 self._inbox.ring()
         return kept
+
+    def _stand_still(self, problem: str) -> None:
+        """The disk does not take what was decided. Who asked for something is told so, and does not wait with us."""
+        answers, self._answers = self._answers, []
+        for future, _ in answers:  # it was decided, so it is done later all the same
+            _fail(future, ServiceUnavailable(f"{problem}; whether it was done will show when work goes on"))
+        for call in self._inbox.take_calls():
+            _fail(call.future, ServiceUnavailable(problem))
 
     def _handle(self, message: Report | Call) -> None:
         if isinstance(message, Call):
@@ -359,16 +386,7 @@ class Conductor:
             watch = self._executors.open_progress(run.run_id, started) if tool.takes_context else None
             attempt = prepare(run, node, tool, started, self._workspace, log, watch)
         except StepError as error:
-            failed = StepFailed(
-                now_us(),
-                started.node,
-                started.visit,
-                started.attempt,
-                error.message,
-                error.code,
-                item=started.item,
-            )
-            self._starts.append((live, failed))
+            self._starts.append((live, _fail_to_start(started, error)))
         else:
             live.attempts[started.node, started.item] = attempt
             self._under_way += 1
@@ -413,6 +431,8 @@ class Conductor:
                 for future in live.waiters:
                     _resolve(future, snapshot)
         answers, self._answers = self._answers, []
+        if answers:
+            _reach_answer()
         for future, value in answers:
             _resolve(future, value)
 
@@ -472,6 +492,11 @@ class Conductor:
                 futures.append(message.future)
         for future in futures:
             _fail(future, _closed())
+
+
+def _fail_to_start(started: StepStarted, error: StepError) -> StepFailed:
+    node, visit, attempt = started.node, started.visit, started.attempt
+    return StepFailed(now_us(), node, visit, attempt, error.message, error.code, item=started.item)
 
 
 def _closed() -> ServiceUnavailable:

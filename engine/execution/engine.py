@@ -7,7 +7,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Literal, TypeVar
 
 from engine.config import AppConfig
@@ -18,6 +18,7 @@ from engine.execution.executors import check_isolation
 from engine.execution.forking import Fork, ForkingEngine
 from engine.execution.keys import Asked, RunKeys
 from engine.execution.live_run import LiveRun
+from engine.execution.loader import Loader, chain, done
 from engine.execution.preparing import (
     bind_tools,
     check_json,
@@ -26,6 +27,7 @@ from engine.execution.preparing import (
     make_live,
     sort_out_interrupted,
 )
+from engine.execution.retention import DeletedRuns, Retention
 from engine.execution.snapshots import own_copy, take_snapshot
 from engine.execution.watching import EngineWatch
 from engine.flow.decide import fold
@@ -73,12 +75,14 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         workers, workspace = self.config.workers, self.config.workspace
         conductor = Conductor(state_manager, workers, workspace, self.config.cancel_grace_s)
         super().__init__(state_manager, graph_manager, tool_registry, conductor, workers)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="engine-loader")
+        self._loader = Loader()
         self._keys = RunKeys(state_manager)
+        days, runs = self.config.retention_days, self.config.retention_runs
+        self._retention = Retention(state_manager, conductor, self._loader, days, runs)
         self._recovering = threading.RLock()
         self._recovered = False
         self._closed = False
-        self._at_exit = weakref.finalize(self, _close, self._conductor, self._loader, 5.0)
+        self._at_exit = weakref.finalize(self, _close, self._conductor, self._loader, self._retention, 5.0)
 
     # Running --------------------------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         idempotency_key: str | None = None,
     ) -> Future[str]:
         """As ``execute_workflow``, without waiting: a future of the run's id."""
-        return self._in_loader(
+        return self._loader.run(
             lambda: self._request(graph_id, graph_version, initial_state, breakpoints, idempotency_key)
         )
 
@@ -164,7 +168,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             self._ensure_recovered()
             about = self.states.get_run(run_id)
             if about.status is not RunStatus.FAILED or about.started_at is None:
-                return _done(value=False)
+                return done(value=False)
             run = self._load_run(about)
             catalog = self.tools.list_tools()
             problems = check_runnable(run.plan.graph, catalog) or check_isolation(run.plan.graph, catalog)
@@ -179,7 +183,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
                 self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(breakpoints)))
             return adopted
 
-        return self._in_loader(load)
+        return self._loader.run(load)
 
     def signal(self, run_id: str, name: str, value: Any = None, node_id: str | None = None) -> Future[bool]:
         """Give a run the signal that a step of it waits for; the value becomes the step's result.
@@ -200,9 +204,9 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
                     check_signal(kept, step.parked.schema, name)
                     event = SignalReceived(now_us(), node, step.visit, step.attempt, kept, item)
                     return self._command(run_id, event)
-            return _done(value=False)
+            return done(value=False)
 
-        return self._in_loader(look_up)
+        return self._loader.run(look_up)
 
     def decide_step(
         self, run_id: str, node_id: str, choice: Literal["rerun", "result", "fail"], result: Any = None
@@ -237,7 +241,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             self.states.get_run(run_id)
             return self._conductor.post_call(command)
 
-        return self._in_loader(look_up)
+        return self._loader.run(look_up)
 
     # Looking --------------------------------------------------------------------------------------------------
 
@@ -254,13 +258,16 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         answer: Future[RunSnapshot] = Future()
         found = self._conductor.post_call(lambda: self._conductor.find_snapshot(run_id))
 
-        def use(done: Future[RunSnapshot | None]) -> None:
-            if (error := done.exception()) is not None:
+        def use(looked: Future[RunSnapshot | None]) -> None:
+            error = looked.exception()
+            if error is not None and self.storage_problem is None:
                 answer.set_exception(error)
-            elif (snapshot := done.result()) is not None:
+            elif error is not None:  # the engine's thread waits for the disk: the run as it is recorded
+                chain(self._loader.run(lambda: done(self._load_snapshot(run_id))), answer)
+            elif (snapshot := looked.result()) is not None:
                 answer.set_result(snapshot)
             else:
-                _chain(self._in_loader(lambda: _done(self._load_snapshot(run_id))), answer)
+                chain(self._loader.run(lambda: done(self._load_snapshot(run_id))), answer)
 
         found.add_done_callback(use)
         return answer
@@ -281,8 +288,29 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         """A future of the run as it ended; its values are shared and must not be changed."""
         answer: Future[RunSnapshot] = Future()
         if not self._conductor.add_waiter(run_id, answer):
-            _chain(self._in_loader(lambda: self._find_ended(run_id, answer)), answer)
+            chain(self._loader.run(lambda: self._find_ended(run_id, answer)), answer)
         return answer
+
+    # Deleting -------------------------------------------------------------------------------------------------
+
+    def delete_runs(self, run_ids: Sequence[str]) -> DeletedRuns:
+        """Delete ended runs for good, each with its child runs; what became of each."""
+        return self.request_deletion(run_ids).result()
+
+    def request_deletion(self, run_ids: Sequence[str]) -> Future[DeletedRuns]:
+        """As ``delete_runs``, without waiting."""
+        return self._retention.delete(run_ids)
+
+    def prune_runs(self, days: float | None = None, runs: int | None = None) -> int:
+        """Delete runs that ended more than so many days ago, and all but the newest so many; how many are gone.
+
+        What is left out is as configured (``retention_days``, ``retention_runs``); 0 deletes none by that rule.
+        """
+        return self._retention.prune(days, runs)
+
+    def subscribe_deleted(self, callback: Callable[[Sequence[str]], None]) -> Callable[[], None]:
+        """Have the ids of deleted runs handed to ``callback``; returns what ends it. It must only put them aside."""
+        return self._retention.subscribe(callback)
 
     # Beginning and end ----------------------------------------------------------------------------------------
 
@@ -293,6 +321,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         """
         with self._recovering:
             self._recovered = True
+            self._retention.start()
             return sum(self._recover(about) for about in self.states.unfinished_runs())
 
     def close(self, timeout_s: float = 5.0) -> bool:
@@ -302,30 +331,9 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         """
         self._closed = True
         self._at_exit.detach()
-        return _close(self._conductor, self._loader, timeout_s)
+        return _close(self._conductor, self._loader, self._retention, timeout_s)
 
     # ----------------------------------------------------------------------------------------------------------
-
-    def _in_loader(self, call: Callable[[], Future[Any]]) -> Future[Any]:
-        """Have something that reads the database done by the loader's thread; its future's outcome is the answer."""
-        answer: Future[Any] = Future()
-
-        def load() -> None:
-            try:
-                _chain(call(), answer)
-            except BaseException as error:  # noqa: BLE001 - it is the asker's
-                if not answer.done():
-                    answer.set_exception(error)
-
-        def dropped(submitted: Future[None]) -> None:
-            if submitted.cancelled():  # the engine was closed before its turn came
-                answer.set_exception(ServiceUnavailable("the engine is closed"))
-
-        try:
-            self._loader.submit(load).add_done_callback(dropped)
-        except RuntimeError:
-            answer.set_exception(ServiceUnavailable("the engine is closed"))
-        return answer
 
     def _ensure_recovered(self) -> None:
         if not self._recovered:
@@ -392,12 +400,12 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         self._ensure_recovered()
         about = self.states.get_run(run_id)
         if about.status.is_final:
-            return _done(self._load_snapshot(run_id))
+            return done(self._load_snapshot(run_id))
         if self._conductor.add_waiter(run_id, waiting):
             return Future()  # the waiter answers
         about = self.states.get_run(run_id)
         if about.status.is_final:  # it ended in between
-            return _done(self._load_snapshot(run_id))
+            return done(self._load_snapshot(run_id))
         raise RunNotFound(f'run "{run_id}" is not being executed by this program', {"run_id": run_id})
 
     def _recover(self, about: RunSummary) -> bool:
@@ -427,26 +435,8 @@ def _new_run_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:16]}"
 
 
-def _done(value: T) -> Future[T]:
-    future: Future[T] = Future()
-    future.set_result(value)
-    return future
-
-
-def _chain(source: Future[Any], target: Future[Any]) -> None:
-    def copy(done: Future[Any]) -> None:
-        if target.done():
-            return
-        if (error := done.exception()) is not None:
-            target.set_exception(error)
-        else:
-            target.set_result(done.result())
-
-    source.add_done_callback(copy)
-
-
-def _close(conductor: Conductor, loader: ThreadPoolExecutor, timeout_s: float) -> bool:
-    loader.shutdown(wait=False, cancel_futures=True)
+def _close(conductor: Conductor, loader: Loader, retention: Retention, timeout_s: float) -> bool:
+    loader.refuse()
     ended = conductor.close(timeout_s)
-    loader.shutdown(wait=True)
-    return ended
+    loader.close()
+    return retention.close(1.0) and ended

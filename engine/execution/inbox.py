@@ -58,6 +58,14 @@ class Inbox:
         """Wait until something may have come, or for so many seconds."""
         self._bell.acquire(timeout=-1 if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX))
 
+    def take_calls(self) -> list[Call]:
+        """All calls; the reports stay, as they came. With the turn only."""
+        taken = []
+        while self._messages:
+            taken.append(self._messages.popleft())
+        self._messages.extendleft(message for message in reversed(taken) if isinstance(message, Report))
+        return [message for message in taken if isinstance(message, Call)]
+
     def take(self) -> Report | Call | None:
         """The oldest message, or None. With the turn only."""
         return self._messages.popleft() if self._messages else None

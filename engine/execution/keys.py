@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pydantic
 
 from engine.errors import ConflictError, ValidationError
+from engine.execution.loader import done
 from engine.model.events import RunAccepted
 from engine.model.graph import Name
 from engine.model.problem import Problem, Severity
@@ -63,17 +64,17 @@ class RunKeys:
             if (found := self._find(key)) is not None:
                 run_id, before = found
                 _check_same(key, asked, before, f"of run {run_id}")
-                return _done(run_id)
+                return done(run_id)
             answer: Future[str] = Future()
             self._accepting[key] = (asked, answer)
 
-        def forget(done: Future[str]) -> None:
+        def forget(ended: Future[str]) -> None:
             with self._lock:  # it is committed now, or was refused
                 del self._accepting[key]
-            if (error := done.exception()) is not None:
+            if (error := ended.exception()) is not None:
                 answer.set_exception(error)
             else:
-                answer.set_result(done.result())
+                answer.set_result(ended.result())
 
         try:
             accepted = accept()
@@ -87,7 +88,10 @@ class RunKeys:
         run = self._states.find_run_of_key(key)
         if run is None:
             return None
-        event = self._states.read_events(run_id=run.run_id, limit=1)[0].event
+        first = self._states.read_events(run_id=run.run_id, limit=1)
+        if not first:
+            return None  # it was deleted this very moment
+        event = first[0].event
         assert isinstance(event, RunAccepted), "a run's first event is its acceptance"
         asked = Asked(event.graph_id, event.graph_version, event.initial_state, tuple(event.breakpoints))
         return run.run_id, asked
@@ -113,9 +117,3 @@ def _check_same(key: str, asked: Asked, before: Asked, which: str) -> None:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _done(run_id: str) -> Future[str]:
-    future: Future[str] = Future()
-    future.set_result(run_id)
-    return future

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 from engine.execution.live_run import LiveRun
+from engine.failpoints import failpoint
 from engine.model.events import JournalEntry, RunEvent
-from engine.storage.database import is_storage_error
+from engine.storage.database import explain, is_storage_error
 from engine.storage.journal import Batch, StateManager
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 Subscriber = Callable[[Sequence[JournalEntry]], None]
 
 _PAUSE_S = 1.0
+_reach_commit = failpoint("before-commit")
+_pass_commit = failpoint("after-commit")
+_reach_tell = failpoint("before-tell")
 
 
 class CannotGoOn(Exception):
@@ -23,11 +27,19 @@ class CannotGoOn(Exception):
 
 
 class Recorder:
-    """Numbers what is decided, commits it, tells those who subscribed. With the engine's turn, ``subscribe`` aside."""
+    """Numbers what is decided, commits it, tells those who subscribed. With the engine's turn, ``subscribe`` aside.
 
-    def __init__(self, store: StateManager, stopped: threading.Event) -> None:
+    ``problem`` says why nothing can be written just now, and what to do; ``stand_still(problem)`` is called then, again
+    and again until it can.
+    """
+
+    def __init__(
+        self, store: StateManager, stopped: threading.Event, stand_still: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._stopped = stopped
+        self._stand_still = stand_still
+        self.problem: str | None = None
         self.next_seq = store.last_seq() + 1
         self._entries: list[JournalEntry] = []
         self._changed: dict[str, LiveRun] = {}
@@ -56,30 +68,37 @@ class Recorder:
                 batch.changed_runs.append(live.changed_row())
             else:
                 batch.new_runs.append(live.row())
-        warned = False
-        while not self._try_to_write(batch, warned=warned):
-            warned = True
+        _reach_commit()
+        while (problem := self._write(batch)) is not None:
+            if self.problem is None:
+                log.warning("%s; work stands still until then", problem)
+            self.problem = problem
+            self._stand_still(problem)
             if self._stopped.wait(_PAUSE_S):
                 raise CannotGoOn("it was closed while the journal could not be written")
+        if self.problem is not None:
+            log.warning("the journal can be written again; work goes on")
+            self.problem = None
         for live in self._changed.values():
             live.stored = True
         self._changed.clear()
+        _pass_commit()
 
-    def _try_to_write(self, batch: Batch, *, warned: bool) -> bool:
+    def _write(self, batch: Batch) -> str | None:
+        """Commit it; else why the disk does not take it."""
         try:
             self._store.append(batch)
         except Exception as error:
             if not is_storage_error(error):
                 raise
-            if not warned:
-                log.warning("the journal cannot be written (%s); work stands still until it can", error)
-            return False
-        return True
+            return explain(error, self._store.database.path)
+        return None
 
     def tell(self) -> None:
         """Hand what was committed to the subscribers."""
         entries, self._entries = self._entries, []
         if entries:
+            _reach_tell()
             for subscriber in self._subscribers:
                 try:
                     subscriber(entries)

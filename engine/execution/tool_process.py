@@ -22,6 +22,7 @@ from engine.execution.attempts import Attempt, Outcome, execute, execute_async, 
 from engine.execution.frames import read_frame, write_frame
 from engine.execution.progress import limit_progress
 from engine.execution.tool_reference import ToolReference, load_tool
+from engine.failpoints import failpoint
 from engine.model.events import StepStarted
 from engine.model.tool import Tool
 from engine.tools.context import ToolContext
@@ -30,6 +31,9 @@ MARK = "WFE_TOOL_PROCESS"
 """Set in the environment of such a process, so that what it imports does not start others."""
 
 _PR_SET_PDEATHSIG = 1
+
+_reach_result = failpoint("before-result")
+_pass_result = failpoint("after-result")
 
 
 def main() -> None:
@@ -47,7 +51,9 @@ def main() -> None:
     while (message := read_frame(requests)) is not None:
         outcome = _run(message[1], tools, replies)
         _flush()
+        _reach_result()
         write_frame(replies, b"E", (type(outcome).__name__, asdict(outcome)))
+        _pass_result()
 
 
 def _take_pipes() -> tuple[BinaryIO, int]:

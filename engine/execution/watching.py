@@ -74,6 +74,11 @@ class EngineWatch(RunHistory):
         return self._conductor.last_seq
 
     @property
+    def storage_problem(self) -> str | None:
+        """Why nothing can be recorded just now, so that all work stands still, and what to do; None where all is well."""
+        return self._conductor.storage_problem
+
+    @property
     def running_steps(self) -> int:
         """How many steps are running or queued for a worker."""
         return self._conductor.running_steps

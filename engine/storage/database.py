@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from engine.config import AppConfig
 from engine.errors import DatabaseError, DatabaseInUse
-from engine.storage.migrations import check_schema, prepare_schema
+from engine.storage.migrations import back_up, check_schema, prepare_schema
 
 try:
     import pysqlite3 as sqlite  # a newer SQLite than Debian 12's, which has a WAL bug
@@ -35,6 +35,10 @@ _PRAGMAS = (
 )
 
 Row: TypeAlias = dict[str, Any] | tuple[Any, ...]
+
+_PATIENCE_MS = 200
+_WAL_LIMIT = 16 * 1024 * 1024
+"""So long may the write-ahead log stay, in bytes; SQLite cuts it back when it begins anew."""
 
 _open_databases: weakref.WeakValueDictionary[str, Database] = weakref.WeakValueDictionary()
 _opening = threading.Lock()
@@ -78,19 +82,64 @@ class Database:
         except BaseException as error:
             self.close()
             if isinstance(error, sa.exc.DatabaseError):
-                raise DatabaseError(_explain(error, self.path)) from error
+                raise DatabaseError(explain(error, self.path)) from error
             raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write; committed at the end of the block, rolled back when it raises."""
+        """A transaction that may write; committed at the end of the block, rolled back when it raises.
+
+        Raises:
+            DatabaseError: the disk is full, say; nothing was changed.
+        """
+        with self._own_turn(), self._writer.begin():
+            yield self._writer
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
         if self.read_only:
             raise DatabaseError("this database was opened for reading only")
         with self._turn:
             if self._writer.closed:
                 raise DatabaseError("the database is closed")
-            with self._writer.begin():
-                yield self._writer
+            try:
+                yield
+            except (sa.exc.OperationalError, sqlite.OperationalError) as error:
+                raise DatabaseError(explain(error, self.path)) from error
+
+    def back_up(self, copy: Path) -> None:
+        """Put a copy of an SQLite database, as it stands now, in this place; others may read and write meanwhile.
+
+        Raises:
+            DatabaseError: it cannot be written; what was there before still is.
+        """
+        if self.path is None or self._reading is None:
+            raise DatabaseError("only an SQLite database in a file can be copied by this program")
+        with self._reading.connect() as connection:
+            back_up(connection, self.path, copy)
+
+    def compact(self) -> None:
+        """Give the room of what was deleted back to the system. Takes as long as copying; all others wait for it."""
+        if self.url.get_backend_name() != "sqlite":
+            raise DatabaseError("only an SQLite database is made smaller by this program")
+        with self._own_turn():
+            driver: Any = self._writer.connection.driver_connection  # outside of any transaction
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def shorten_log(self) -> None:
+        """Begin the write-ahead log anew where it has grown past its limit, as it does while readers overlap."""
+        if self.path is None:
+            return
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size > _WAL_LIMIT:
+            with self._own_turn():
+                driver: Any = self._writer.connection.driver_connection
+                driver.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}")  # the engine waits for us
+                try:
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    driver.execute(_PRAGMAS[0])
 
     def write_rows(self, work: Sequence[tuple[sa.Insert | sa.Update, Sequence[Row]]]) -> None:
         """Statements, each with its rows, in one transaction: the way of the journal.
@@ -136,13 +185,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading what is committed."""
+        """A connection for reading what is committed.
+
+        Raises:
+            DatabaseError: the disk fails, say.
+        """
         if self._reading is None:  # a database in memory has one connection for all
             with self.write() as connection:
                 yield connection
-        else:
+            return
+        try:
             with self._reading.connect() as connection:
                 yield connection
+        except sa.exc.OperationalError as error:
+            raise DatabaseError(explain(error, self.path)) from error
 
     @property
     def is_ours_alone(self) -> bool:
@@ -174,7 +230,7 @@ class Database:
             connection = sqlite.connect(path, isolation_level=None, check_same_thread=False)
             for pragma in (
                 *_PRAGMAS,
-                "PRAGMA journal_size_limit=67108864",
+                f"PRAGMA journal_size_limit={_WAL_LIMIT}",
                 f"PRAGMA synchronous={synchronous}",
             ):
                 connection.execute(pragma)
@@ -289,16 +345,35 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _explain(error: sa.exc.DatabaseError, path: Path | None) -> str:
-    reason = str(error.orig)
+def explain(error: BaseException, path: Path | None = None) -> str:
+    """What a database says is wrong, and what to do about it."""
+    reason = str(getattr(error, "orig", error))
+    name = f"the database {path or ''}".strip()
     if "not a database" in reason or "malformed" in reason:
         return (
             f"{path} is damaged or not a database ({reason}); nothing was changed. Restore it from a backup, "
             "or choose another place with --database"
         )
-    return f"the database {path or 'in memory'} cannot be used: {reason}"
+    for sign, advice in _ADVICE.items():
+        if sign in reason:
+            return f"{name} {advice} ({reason})"
+    return f"{name} cannot be used: {reason}"
+
+
+_ADVICE = {
+    "disk is full": "cannot be written: its disk is full; make room there, or delete old runs",
+    "disk I/O error": "cannot be read or written: its disk fails; see whether it is full, and what the system's log says",
+    "readonly": "cannot be written: it is read-only; check the permissions and the owner of the file and its folder, "
+    "or choose another place with --database",
+    "locked": "is locked: another program, such as a database browser or a backup, is writing to it; close that",
+    "unable to open": "cannot be opened; check the permissions and the owner of the file and its folder, "
+    "or choose another place with --database",
+}
 
 
 def is_storage_error(error: BaseException) -> bool:
     """Whether the disk, the file or the server is at fault (full, locked, failing), so that trying again makes sense."""
-    return isinstance(error, sa.exc.OperationalError | sqlite.OperationalError)
+    return any(
+        isinstance(reason, sa.exc.OperationalError | sqlite.OperationalError)
+        for reason in (error, error.__cause__)
+    )

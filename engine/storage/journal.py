@@ -18,6 +18,7 @@ from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
 from engine.storage.codec import decode_event, encode_event
 from engine.storage.database import Database, Row, open_database
+from engine.storage.removal import read_mark
 from engine.storage.statistics import read_statistics
 from engine.storage.tables import events, runs, stored_values
 
@@ -73,9 +74,10 @@ class StateManager:
         self.database.write_rows([(statement, rows) for statement, rows in work if rows])
 
     def last_seq(self) -> int:
-        """The ``seq`` of the newest event; 0 in an empty journal."""
+        """The highest ``seq`` that an event ever had, though it was deleted since; 0 in a new journal."""
         with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
+            newest = connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
+            return max(newest, read_mark(connection))
 
     def read_events(
         self,

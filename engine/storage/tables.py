@@ -100,6 +100,21 @@ stored_values = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+doomed_runs = Table(
+    "doomed_runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+)
+"""Runs that were deleted, of which there are still events."""
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""What must outlast the rows that it comes from: ``last_seq``, the highest one given to an event that was deleted."""
+
 cached_results = Table(
     "cached_results",
     metadata,

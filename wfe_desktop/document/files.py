@@ -17,6 +17,7 @@ from pathlib import Path
 import orjson
 
 from engine.errors import ValidationError
+from engine.failpoints import failpoint
 from engine.flow.strict_json import parse_json
 from engine.flow.validation import parse_graph
 from engine.model.graph import GraphDefinition
@@ -24,6 +25,7 @@ from engine.model.problem import Problem
 
 SUFFIX = ".workflow.json"
 MAX_FILE_BYTES = 64 * 1024 * 1024
+_reach_rename = failpoint("save-file")
 
 
 class WorkflowFileError(Exception):
@@ -113,6 +115,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             with contextlib.suppress(FileNotFoundError):
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             os.fsync(file.fileno())
+        _reach_rename()
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -523,7 +523,7 @@ def test_closing_answers_those_whose_turn_has_not_come(bench):
     """Nobody waits for ever: a thread that does would keep the program from ending."""
     begun, release = threading.Event(), threading.Event()
     graph_id = bench.graphs.create_graph(make_graph({}))
-    bench.engine._loader.submit(lambda: (begun.set(), release.wait(20)))
+    bench.engine._loader._thread.submit(lambda: (begun.set(), release.wait(20)))
     assert begun.wait(5)
     waiting = bench.engine.submit_workflow(graph_id)
     closing = threading.Thread(target=bench.engine.close)

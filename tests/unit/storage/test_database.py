@@ -67,7 +67,7 @@ def test_a_database_is_made_with_its_folder_and_opened_again(tmp_path):
 
 def test_readers_cannot_write(tmp_path):
     database = Database(url(tmp_path / "w.db"))
-    with database.read() as connection, pytest.raises(sa.exc.OperationalError, match="readonly"):
+    with pytest.raises(DatabaseError, match="it is read-only"), database.read() as connection:
         connection.exec_driver_sql("DELETE FROM runs")
     database.close()
 

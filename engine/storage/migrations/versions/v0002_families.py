@@ -1,4 +1,4 @@
-"""Runs know their parent, what they were forked from and how they are kept; results that may be used again."""
+"""Runs know their parent, what they were forked from and how they are kept; deleting runs; results used again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,12 @@ def upgrade() -> None:
         op.create_index(
             name, table, [column], unique=unique, sqlite_where=condition, postgresql_where=condition
         )
+    op.create_table("doomed_runs", sa.Column("id", sa.String(64), primary_key=True))
+    op.create_table(
+        "marks",
+        sa.Column("name", sa.String(32), primary_key=True),
+        sa.Column("value", sa.BigInteger, nullable=False),
+    )
     op.create_table(
         "cached_results",
         sa.Column("key", sa.String(64), primary_key=True),
