@@ -62,7 +62,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_reach_accept = failpoint("accept")
 _reach_answer = failpoint("before-answer")
 
 _MAX_BATCH = 1_000
@@ -196,7 +195,6 @@ class Conductor:
         """Take a new run in. Its id is the answer, once it is committed."""
         if self._draining:
             raise _closed()
-        _reach_accept()
         self._runs[live.state.run_id] = live
         self._take_in(live, event)
         return live.state.run_id
@@ -220,11 +218,9 @@ class Conductor:
         live.stored = True
         self._recent.pop(run_id, None)
         self._runs[run_id] = live
-        waiting = list(live.state.waiting.items())
+        waiting = live.list_waiting()
         self._take_in(live, event)
-        for key, step in waiting:
-            node, item = key if isinstance(key, tuple) else (key, None)
-            node_id = live.state.plan.topology.node_ids[node]
+        for node_id, item, step in waiting:
             self._wake_later(run_id, StepParked(0, node_id, step.visit, step.attempt, step.due, item=item))
         return True
 
@@ -239,13 +235,7 @@ class Conductor:
     def find_waiting(self, run_id: str) -> list[tuple[str, int | None, WaitingStep]]:
         """The run's steps that wait: node, item, and how."""
         live = self._runs.get(run_id)
-        if live is None:
-            return []
-        ids = live.state.plan.topology.node_ids
-        keys = (
-            (key if isinstance(key, tuple) else (key, None), step) for key, step in live.state.waiting.items()
-        )
-        return [(ids[node], item, step) for (node, item), step in keys]
+        return [] if live is None else live.list_waiting()
 
     def cancel(self, run_id: str) -> bool:
         """Begin to cancel a run; whether there was anything to cancel."""

@@ -11,6 +11,7 @@ from engine.errors import ValidationError
 from engine.execution.attempts import now_us
 from engine.execution.executors import check_isolation
 from engine.execution.live_run import LiveRun
+from engine.execution.loader import Loader
 from engine.execution.preparing import PreparedGraphs, bind_tools, check_json, make_live
 from engine.flow.forking import Origin, begin_taking_over, find_origin, go_on
 from engine.flow.validation import check_runnable
@@ -47,6 +48,7 @@ class ForkingEngine(ABC):
     graphs: GraphManager
     states: StateManager
     _prepared: PreparedGraphs
+    _loader: Loader
 
     def fork(
         self,
@@ -107,7 +109,7 @@ class ForkingEngine(ABC):
             fork.events.extend(go_on(run, origin, run.accepted_at, changes, removed))
             return fork
 
-        return self._in_loader(lambda: self._accept_fork(make))
+        return self._loader.run(lambda: self._accept_fork(make))
 
     def look_at_fork(
         self,
@@ -139,7 +141,7 @@ class ForkingEngine(ABC):
             answer.set_result(point)
             return answer
 
-        return self._in_loader(look)
+        return self._loader.run(look)
 
     def _take_over(
         self, place: Place, new_run_id: str, breakpoints: Sequence[str], catalog: dict[str, Tool]
@@ -169,10 +171,6 @@ class ForkingEngine(ABC):
     @abstractmethod
     def _accept_fork(self, make: Callable[[str, dict[str, Tool]], Fork]) -> Future[str]:
         """Have a fork made with a new run's id and the registered tools, and taken in."""
-
-    @abstractmethod
-    def _in_loader(self, call: Callable[[], Future[Any]]) -> Future[Any]:
-        """Have something that reads the database done by the loader's thread."""
 
 
 def _check_edits(state: object, remove: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.execution.attempts import Attempt
-from engine.flow.run_state import RunState
+from engine.flow.run_state import RunState, WaitingStep
 from engine.model.run import RunSnapshot, RunSummary
 from engine.model.tool import Tool
 
@@ -22,6 +22,12 @@ class LiveRun:
     stored: bool = False
     attempts: dict[tuple[str, int | None], Attempt] = field(default_factory=dict)
     waiters: list[Future[RunSnapshot]] = field(default_factory=list)
+
+    def list_waiting(self) -> list[tuple[str, int | None, WaitingStep]]:
+        """The steps that wait: node, item, and how."""
+        ids, steps = self.state.plan.topology.node_ids, self.state.waiting.items()
+        keys = ((key if isinstance(key, tuple) else (key, None), step) for key, step in steps)
+        return [(ids[node], item, step) for (node, item), step in keys]
 
     def row(self) -> dict[str, Any]:
         """The row of a run that the database does not have yet."""

@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import ResultError, ValidationError
 from engine.execution.executors import check_isolation
 from engine.execution.live_run import LiveRun
+from engine.failpoints import failpoint
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
@@ -20,6 +21,7 @@ from engine.model.tool import Tool
 from engine.storage.graphs import GraphManager
 
 _MOST_KNOWN = 64
+_reach_accept = failpoint("accept")
 
 
 class PreparedGraph:
@@ -63,6 +65,7 @@ class PreparedGraphs:
 
 
 def make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:
+    _reach_accept()
     about = RunSummary(
         run_id=run_id,
         graph_id=event.graph_id,
