@@ -144,6 +144,8 @@ class Client:
     resume = _blocking(AsyncClient.resume)
     step = _blocking(AsyncClient.step)
     retry = _blocking(AsyncClient.retry)
+    fork = _blocking(AsyncClient.fork)
+    look_at_fork = _blocking(AsyncClient.look_at_fork)
     set_breakpoints = _blocking(AsyncClient.set_breakpoints)
     signal = _blocking(AsyncClient.signal)
     decide_step = _blocking(AsyncClient.decide_step)

@@ -75,6 +75,7 @@ class StepInfo:
     items_done: int | None
     items_total: int | None
     waits_for: Waiting | None
+    taken_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,20 @@ class StepLine:
     error_type: str | None
     result: Any
     result_omitted: bool
+    taken_from: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForkPlace:
+    """Where a run would be forked: the state that the new run begins with, and the nodes that it does not run again."""
+
+    run_id: str
+    node_id: str | None
+    visit: int | None
+    graph_id: str
+    graph_version: int
+    state: dict[str, Any]
+    taken_over: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +196,7 @@ class RunLine:
     duration_s: float | None
     error_message: str | None
     step_count: int
+    forked_from: str | None
 
 
 @dataclass(frozen=True, slots=True)

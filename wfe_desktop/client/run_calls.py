@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from wfe_desktop.client.results import (
     Event,
+    ForkPlace,
     History,
     RunsCancel,
     RunStarted,
@@ -134,6 +135,50 @@ class RunCalls(Transport):
     async def retry(self, run_id: str) -> bool:
         """Let a failed run go on from where it failed; whether it had failed."""
         return await self._command("retry", "retried", run_id)
+
+    async def fork(
+        self,
+        run_id: str,
+        node_id: str | None = None,
+        visit: int | None = None,
+        *,
+        state: dict[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        graph_version: int | Literal["newest"] | None = None,
+        breakpoints: Sequence[str] = (),
+    ) -> str:
+        """Start a new run from a step of an older one; its id. What was recorded before is taken over, not run again.
+
+        Without ``node_id`` from the start; ``visit`` is by default the node's latest. Before the step starts the keys of
+        ``state`` are set and those in ``remove`` taken away. The version is by default the one that ran.
+
+        Raises:
+            GraphNotFound: there is no such version.
+            ValidationError: the run did not start that step, or the version does not go the same way up to there.
+        """
+        body = given(
+            node_id=node_id,
+            visit=visit,
+            state=state,
+            remove=list(remove),
+            graph_version=graph_version,
+            breakpoints=list(breakpoints),
+        )
+        names = {"run_id": run_id}
+        return (await self._call("POST", "/graph/fork/{run_id}", RunStarted, names=names, body=body)).run_id
+
+    async def look_at_fork(
+        self,
+        run_id: str,
+        node_id: str | None = None,
+        visit: int | None = None,
+        *,
+        graph_version: int | Literal["newest"] | None = None,
+    ) -> ForkPlace:
+        """The state that ``fork`` would begin with, and what it would take over. Raises as ``fork`` does."""
+        query = given(node_id=node_id, visit=visit, graph_version=graph_version)
+        names = {"run_id": run_id}
+        return await self._call("GET", "/graph/fork/{run_id}", ForkPlace, names=names, query=query)
 
     async def set_breakpoints(self, run_id: str, nodes: Sequence[str]) -> bool:
         """Have a run pause before these nodes start, in place of those set before; False where it has ended."""

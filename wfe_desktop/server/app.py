@@ -15,7 +15,15 @@ from typing import Any, Final
 from aiohttp import WSCloseCode, web
 
 from engine.execution.services import Services
-from wfe_desktop.server import docs_routes, graph_routes, pages, run_routes, system_routes, waiting_routes
+from wfe_desktop.server import (
+    docs_routes,
+    fork_routes,
+    graph_routes,
+    pages,
+    run_routes,
+    system_routes,
+    waiting_routes,
+)
 from wfe_desktop.server.connections import connection_factory, is_own
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import to_http_error
@@ -59,6 +67,7 @@ def routes() -> list[Route]:
     tables = (
         run_routes.table,  # before the graphs: /graph/{graph_id}/versions is like /graph/state/{run_id}
         waiting_routes.table,
+        fork_routes.table,
         graph_routes.table,
         run_routes.history,
         system_routes.tools,

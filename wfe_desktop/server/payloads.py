@@ -295,6 +295,7 @@ class StepOut(AnswerBody):
     items_done: int | None
     items_total: int | None
     waits_for: Waiting | None
+    taken_from: str | None
 
     @classmethod
     def of(cls, step: StepInfo) -> StepOut:
@@ -308,6 +309,7 @@ class StepOut(AnswerBody):
             items_done=step.items_done,
             items_total=step.items_total,
             waits_for=step.waits_for,
+            taken_from=step.taken_from,
         )
 
 
@@ -433,6 +435,7 @@ class RunLine(AnswerBody):
     duration_s: float | None
     error_message: str | None
     step_count: int
+    forked_from: str | None
 
     @classmethod
     def of(cls, run: RunSummary) -> RunLine:
@@ -448,6 +451,7 @@ class RunLine(AnswerBody):
             duration_s=run.duration_s,
             error_message=run.error_message,
             step_count=run.step_count,
+            forked_from=run.forked_from,
         )
 
 

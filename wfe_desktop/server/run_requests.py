@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,17 +10,20 @@ from engine.model.graph import GraphDefinition, Name
 from wfe_desktop.server.payloads import MAX_PAGE, GraphVersionNumber, Id, Request
 
 MAX_WAIT_S = 300
+WaitSeconds = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        le=MAX_WAIT_S,
+        description="Wait up to this long for the end of the run, and answer with its state.",
+    ),
+]
 Unfinished = Literal["pending", "running", "paused", "waiting"]
 
 
 class _RunRequest(Request):
     initial_state: dict[str, Any] = Field(default_factory=dict)
-    wait_s: float | None = Field(
-        default=None,
-        ge=0,
-        le=MAX_WAIT_S,
-        description="Wait up to this long for the end of the run, and answer with its state.",
-    )
+    wait_s: WaitSeconds = None
     breakpoints: list[Id] = Field(
         default_factory=list, max_length=10_000, description="Nodes before which the run pauses."
     )

@@ -113,7 +113,7 @@ async def run_graph(call: Call[NoQuery], body: RunRequest | RunInlineRequest) ->
     headers = {"Location": f"/graph/state/{run_id}"}
     status = RunStatus.PENDING
     if body.wait_s is not None:
-        run = await _finished(call.server, run_id, body.wait_s)
+        run = await finished(call.server, run_id, body.wait_s)
         if run.status.is_final:
             return Answer(RunState.of(run), headers=headers)
         status = run.status
@@ -168,7 +168,7 @@ def check_nodes(graph: GraphDefinition, nodes: list[str], field: str) -> None:
         raise refusal(problems)
 
 
-async def _finished(server: ServerContext, run_id: str, wait_s: float) -> RunSnapshot:
+async def finished(server: ServerContext, run_id: str, wait_s: float) -> RunSnapshot:
     """The run at its end, or as it stands when the time is over.
 
     Raises:
