@@ -106,12 +106,15 @@ def list_runs(options: StartOptions, *, limit: int, as_json: bool) -> int:
             run.status.value,
             _local(run.accepted_at),
             "" if run.duration_s is None else f"{run.duration_s:.3f} s",
+            run.forked_from or "",
             run.error_message or "",
         )
         for run in page.executions
     ]
     print_table(
-        ("ID", "WORKFLOW", "STATUS", "ACCEPTED", "DURATION", "ERROR"), rows, "There were no runs yet."
+        ("ID", "WORKFLOW", "STATUS", "ACCEPTED", "DURATION", "FORKED FROM", "ERROR"),
+        rows,
+        "There were no runs yet.",
     )
     if page.has_more:
         notice(f"{page.total_count} runs in all.")
