@@ -28,7 +28,7 @@ from engine.errors import (
 from engine.flow.state import DELETE
 from engine.flow.validation import validate_graph
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
-from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
+from engine.model.outcome import EndRun, RunWorkflow, WaitForSignal, WaitUntil
 from engine.model.problem import Problem, Severity
 from engine.model.run import EventRecord, HistoryPage, RunSnapshot, RunSummary
 from engine.model.status import RunStatus, StepStatus
@@ -65,6 +65,7 @@ __all__ = [
     "RunSnapshot",
     "RunStatus",
     "RunSummary",
+    "RunWorkflow",
     "ServiceUnavailable",
     "Services",
     "Severity",

@@ -45,6 +45,9 @@ class AppConfig(BaseModel):
         ge=0,
         description="So many ended runs are kept, the newest; 0: all. A run's child runs go with it.",
     )
+    max_depth: int = Field(
+        default=32, ge=0, le=1_000, description="How deep runs may lie in runs whose steps run them."
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     api_token: SecretStr | None = None

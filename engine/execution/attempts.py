@@ -20,9 +20,9 @@ from engine.failpoints import failpoint
 from engine.flow.run_state import RunState
 from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
-from engine.model.events import StepCompleted, StepFailed, StepParked, StepStarted
+from engine.model.events import ChildWanted, StepCompleted, StepFailed, StepParked, StepStarted
 from engine.model.graph import RESULT_PORT, Isolation, NodeDefinition
-from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
+from engine.model.outcome import EndRun, RunWorkflow, WaitForSignal, WaitUntil
 from engine.model.run import to_microseconds
 from engine.model.tool import Tool
 from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
@@ -36,7 +36,7 @@ def now_us() -> int:
     return time.time_ns() // 1_000
 
 
-Outcome: TypeAlias = StepCompleted | StepFailed | StepParked
+Outcome: TypeAlias = StepCompleted | StepFailed | StepParked | ChildWanted
 """What a worker reports."""
 
 
@@ -207,14 +207,14 @@ def begin(attempt: Attempt) -> dict[str, Any]:
     return arguments
 
 
-def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked:
+def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked | ChildWanted:
     """What the tool returned, as an event.
 
     Raises:
         ResultError: it cannot be kept.
     """
     _pass_tool()
-    special = isinstance(returned, WaitUntil | WaitForSignal | EndRun)
+    special = isinstance(returned, WaitUntil | WaitForSignal | RunWorkflow | EndRun)
     if attempt.state is None:
         result, changes, removed = Changes(None if special else to_json(returned), {}, ())
     else:
@@ -223,6 +223,8 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked:
     started = attempt.started
     if isinstance(returned, WaitUntil | WaitForSignal):
         return _park(started, returned, changes, removed)
+    if isinstance(returned, RunWorkflow):
+        return _want_child(started, returned, changes, removed)
     if attempt.save_as is not None and not special:
         changes = {**changes, attempt.save_as: result}
     return StepCompleted(
@@ -259,6 +261,34 @@ def _park(
     else:
         parked.due = to_microseconds(wish.time)
     return parked
+
+
+def _want_child(
+    started: StepStarted, wish: RunWorkflow, changes: dict[str, Any], removed: tuple[str, ...]
+) -> ChildWanted:
+    state = to_json(wish.initial_state or {}, "the initial state")
+    if not isinstance(state, dict):
+        raise ResultError(
+            f"RunWorkflow needs an initial state with text keys, not {type(wish.initial_state).__name__}"
+        )
+    return ChildWanted(
+        at=now_us(),
+        node=started.node,
+        visit=started.visit,
+        attempt=started.attempt,
+        graph=str(wish.graph),
+        initial_state=state,
+        changes=changes,
+        removed=removed,
+        item=started.item,
+    )
+
+
+def fail_early(step: StepStarted | ChildWanted, error: WorkflowError) -> StepFailed:
+    """The failure of a step that could not begin, or not begin what it is to run."""
+    return StepFailed(
+        now_us(), step.node, step.visit, step.attempt, error.message, error.code, item=step.item
+    )
 
 
 def fail(attempt: Attempt, error: BaseException) -> StepFailed:

@@ -18,19 +18,23 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.errors import ServiceUnavailable, StepError
-from engine.execution.attempts import Attempt, Outcome, now_us, prepare
+from engine.errors import ServiceUnavailable
+from engine.execution.attempts import Attempt, Outcome, now_us
 from engine.execution.executors import Executors
+from engine.execution.families import Families, Opened
 from engine.execution.inbox import Call, Inbox, Report
 from engine.execution.live_run import LiveRun
 from engine.execution.recorder import CannotGoOn, Recorder, Subscriber
 from engine.execution.snapshots import take_snapshot
 from engine.execution.timers import Timers
+from engine.execution.under_way import AttemptsUnderWay
 from engine.failpoints import failpoint
 from engine.flow.decide import decide
 from engine.flow.run_state import WaitingStep
 from engine.model.events import (
     CancelRequested,
+    ChildStarted,
+    ChildWanted,
     RunAccepted,
     RunCancelled,
     RunCompleted,
@@ -85,22 +89,27 @@ _STATUS_EVENTS = (
 class Conductor:
     """Owns the thread, the executors and the live runs. Methods named ``post_...`` are for any thread and never wait."""
 
-    def __init__(self, store: StateManager, workers: int, workspace: Path, cancel_grace_s: float) -> None:
-        self._workspace = workspace
+    def __init__(
+        self,
+        store: StateManager,
+        workers: int,
+        workspace: Path,
+        cancel_grace_s: float,
+        open_child: Callable[[LiveRun, ChildWanted], None],
+    ) -> None:
         self._cancel_grace_s = cancel_grace_s
         self._inbox = Inbox()
         self._stopped = threading.Event()
         self._recorder = Recorder(store, self._stopped, self._stand_still)
         self._executors = Executors(workers, self.post, self.report)
+        self._attempts = AttemptsUnderWay(self._executors, workspace, self.post)
+        self._open_child = open_child
         self._timers = Timers()
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
         self._recent: OrderedDict[str, LiveRun] = OrderedDict()
-        self._under_way = 0  # attempts in all runs
+        self.families = Families(self._runs, self._take_in, self._attempts.end)
 
-        self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
-        self._stops: list[Attempt] = []
-        self._given_up: list[Attempt] = []
         self._answers: list[tuple[Future[Any], Any]] = []
         self._ended: list[LiveRun] = []
 
@@ -127,13 +136,13 @@ class Conductor:
 
     @property
     def running_steps(self) -> int:
-        return self._under_way
+        return self._attempts.count
 
     @property
     def abandoned_steps(self) -> int:
         return self._executors.abandoned
 
-    def post(self, run_id: str, event: RunEvent) -> None:
+    def post(self, run_id: str, event: RunEvent | ChildWanted | Opened) -> None:
         """Report something that happened to a run."""
         self._inbox.put(Report(run_id, event))
 
@@ -143,7 +152,7 @@ class Conductor:
         Returns the attempt that the worker is to go on with, where there is one.
         """
         self._inbox.put(Report(run_id, outcome), ring=False)
-        if self._under_way != 1 or not self._inbox.turn.acquire(blocking=False):
+        if self._attempts.count != 1 or not self._inbox.turn.acquire(blocking=False):
             self._inbox.ring()
             return None
         try:
@@ -207,22 +216,30 @@ class Conductor:
         self._record(live, events)
         return live.state.run_id
 
-    def adopt(self, live: LiveRun, event: RunContinued | RunWaiting | RunRetried) -> bool:
-        """Take in a run that was read from the journal; whether it was not here already."""
-        run_id = live.state.run_id
-        known = self._runs.get(run_id)
-        if self._draining or (known is not None and known.state.waiting_for is None):
-            return False
-        if known is not None:
-            live.waiters = known.waiters
-        live.stored = True
-        self._recent.pop(run_id, None)
-        self._runs[run_id] = live
-        waiting = live.list_waiting()
-        self._take_in(live, event)
-        for node_id, item, step in waiting:
-            self._wake_later(run_id, StepParked(0, node_id, step.visit, step.attempt, step.due, item=item))
-        return True
+    def adopt(self, family: Sequence[tuple[LiveRun, RunContinued | RunWaiting | RunRetried]]) -> int:
+        """Take in runs that were read from the journal, each with its children; how many were not here already."""
+        members: list[tuple[LiveRun, RunContinued | RunWaiting | RunRetried]] = []
+        for read, event in family:
+            live, run_id = read, read.state.run_id
+            known = self._runs.get(run_id)
+            if self._draining or (known is not None and known.state.waiting_for is None):
+                continue
+            if known is not None:  # its children may have ended since it was read
+                known.tools, live = read.tools, known
+            live.stored = True
+            self._recent.pop(run_id, None)
+            self._runs[run_id] = live
+            members.append((live, event))
+        self.families.join(live for live, _ in members)
+        for live, event in members:
+            waiting = live.list_waiting()
+            self._take_in(live, event)
+            for node_id, item, step in waiting:
+                parked = StepParked(0, node_id, step.visit, step.attempt, step.due, item=item)
+                self._wake_later(live.state.run_id, parked)
+            for started in live.children.values():
+                self._wake_later(live.state.run_id, started)
+        return len(members)
 
     def command(self, run_id: str, event: RunEvent) -> bool:
         """Take in what somebody asks of a run; whether it changed anything."""
@@ -243,9 +260,6 @@ class Conductor:
         if live is None or live.state.cancelling:
             return False
         self._take_in(live, CancelRequested(now_us()))
-        if not live.state.status.is_final:
-            self._stops.extend(live.attempts.values())
-            self._call_later(self._cancel_grace_s, lambda: self.post(run_id, StepsAbandoned(now_us())))
         return True
 
     def find_snapshot(self, run_id: str) -> RunSnapshot | None:
@@ -291,7 +305,7 @@ class Conductor:
                 self._handle(message)
             self._timers.fire()
             self._recorder.commit()
-            kept = self._act(by_worker=by_worker)
+            kept = self._attempts.act(by_worker=by_worker)
             self._tell()
             whole = True
         except CannotGoOn as error:
@@ -313,6 +327,10 @@ class Conductor:
             _fail(call.future, ServiceUnavailable(problem))
 
     def _handle(self, message: Report | Call) -> None:
+        self._receive(message)
+        self.families.settle()
+
+    def _receive(self, message: Report | Call) -> None:
         if isinstance(message, Call):
             try:
                 self._answers.append((message.future, message.function()))
@@ -321,11 +339,17 @@ class Conductor:
             return
         run_id, event = message
         live = self._runs.get(run_id)
-        if live is None or (self._dropping and isinstance(event, StepCompleted | StepFailed | StepParked)):
+        if live is None or (self._dropping and isinstance(event, Outcome)):
             return  # a late report
-        self._take_in(live, event)
+        if isinstance(event, ChildWanted):
+            self._open_child(live, event)
+        elif isinstance(event, Opened):
+            self.families.start(live, event)
+        else:
+            self._take_in(live, event)
 
-    def _take_in(self, live: LiveRun, event: RunEvent) -> None:
+    def _take_in(self, live: LiveRun, event: RunEvent) -> bool:
+        """Decide what follows from the event, and begin to do it; whether anything did."""
         try:
             events = decide(live.state, event)
         except Exception:
@@ -333,81 +357,46 @@ class Conductor:
             log.exception("internal error %s in run %s", reference, live.state.run_id)
             events = self._give_up(live, reference)
         self._record(live, events)
+        return bool(events)
 
     def _record(self, live: LiveRun, events: list[RunEvent]) -> None:
-        run_id = live.state.run_id
         for fact in events:
-            self._recorder.add(run_id, fact)
-            match fact:
-                case StepStarted():
-                    self._prepare(live, fact)
-                case StepCompleted() | StepFailed():
-                    self._end_attempt(live, fact)
-                case StepRetrying():
-                    self._wake_later(run_id, fact)
-                case StepParked():
-                    self._end_attempt(live, fact)
-                    self._wake_later(run_id, fact)
-                case StepCancelled():
-                    if (attempt := self._end_attempt(live, fact)) is not None:
-                        self._given_up.append(attempt)
-                case _ if isinstance(fact, _STATUS_EVENTS):
-                    self._recorder.mark_changed(live)
+            self._recorder.add(live.state.run_id, fact)
+            self._note(live, fact)
         if events and live.state.status.is_final:
             self._ended.append(live)
+        if live.children or live.origin is not None:
+            self.families.follow(live, events)
 
-    def _end_attempt(
-        self, live: LiveRun, fact: StepCompleted | StepFailed | StepParked | StepCancelled
-    ) -> Attempt | None:
-        attempt = live.attempts.pop((fact.node, fact.item), None)
-        if attempt is not None:
-            self._under_way -= 1
-        return attempt
+    def _note(self, live: LiveRun, fact: RunEvent) -> None:
+        """What is to be done about a decided fact, once it is committed."""
+        match fact:
+            case StepStarted():
+                self._attempts.start(live, fact)
+            case StepCompleted() | StepFailed() | StepCancelled():
+                self._attempts.end(live, fact)
+            case StepRetrying():
+                self._wake_later(live.state.run_id, fact)
+            case StepParked() | ChildStarted():
+                self._attempts.end(live, fact)
+                self._wake_later(live.state.run_id, fact)
+            case CancelRequested():
+                self._stop_steps(live)
+            case _ if isinstance(fact, _STATUS_EVENTS):
+                self._recorder.mark_changed(live)
 
-    def _prepare(self, live: LiveRun, started: StepStarted) -> None:
-        run = live.state
-        node = run.plan.topology.index[started.node]
-        if started.item is None and run.plan.for_each[node] is not None:
-            return  # its items are the ones that are executed
-        tool = live.tools[node]
-        assert tool is not None, "a run with a missing tool is refused, or waits"
-        try:
-            log = self._executors.open_log(run.run_id, started)
-            watch = self._executors.open_progress(run.run_id, started) if tool.takes_context else None
-            attempt = prepare(run, node, tool, started, self._workspace, log, watch)
-        except StepError as error:
-            self._starts.append((live, _fail_to_start(started, error)))
-        else:
-            live.attempts[started.node, started.item] = attempt
-            self._under_way += 1
-            self._starts.append((live, attempt))
+    def _stop_steps(self, live: LiveRun) -> None:
+        if not live.state.status.is_final:
+            run_id = live.state.run_id
+            self._attempts.stop(live)
+            self._call_later(self._cancel_grace_s, lambda: self.post(run_id, StepsAbandoned(now_us())))
 
     def _give_up(self, live: LiveRun, reference: str) -> list[RunEvent]:
         """A fault of ours: the run ends here, and says where to look."""
         live.state.status, live.state.completed_at = type(live.state.status).FAILED, now_us()
-        self._under_way -= len(live.attempts)
-        live.attempts.clear()
+        self._attempts.forget(live)
         message = f"Internal error {reference}; the log has the details."
         return [RunFailed(now_us(), message)]
-
-    def _act(self, *, by_worker: bool) -> Attempt | None:
-        kept: Attempt | None = None
-        starts, self._starts = self._starts, []
-        for live, attempt in starts:
-            if isinstance(attempt, StepFailed):
-                self.post(live.state.run_id, attempt)
-            elif live.attempts.get((attempt.started.node, attempt.started.item)) is attempt:
-                if by_worker and kept is None and self._executors.is_for_thread(attempt):
-                    kept = attempt
-                else:
-                    self._executors.submit(attempt)
-        stops, self._stops = self._stops, []
-        for attempt in stops:
-            self._executors.stop(attempt)
-        given_up, self._given_up = self._given_up, []
-        for attempt in given_up:
-            self._executors.give_up(attempt)
-        return kept
 
     def _tell(self) -> None:
         self._recorder.tell()
@@ -426,7 +415,7 @@ class Conductor:
         for future, value in answers:
             _resolve(future, value)
 
-    def _wake_later(self, run_id: str, waits: StepRetrying | StepParked) -> None:
+    def _wake_later(self, run_id: str, waits: StepRetrying | StepParked | ChildStarted) -> None:
         if waits.due is None:
             return
         wait_s = max(0.0, (waits.due - now_us()) / 1e6)
@@ -466,7 +455,7 @@ class Conductor:
     def _drop_all(self) -> None:
         self._dropping = True
         for live in self._runs.values():
-            self._stops.extend(live.attempts.values())
+            self._attempts.stop(live)
 
     def _end(self) -> None:
         self._ending = True
@@ -482,11 +471,6 @@ class Conductor:
                 futures.append(message.future)
         for future in futures:
             _fail(future, _closed())
-
-
-def _fail_to_start(started: StepStarted, error: StepError) -> StepFailed:
-    node, visit, attempt = started.node, started.visit, started.attempt
-    return StepFailed(now_us(), node, visit, attempt, error.message, error.code, item=started.item)
 
 
 def _closed() -> ServiceUnavailable:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
-import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from engine.config import AppConfig
-from engine.errors import RunNotFound, ServiceUnavailable, ValidationError
-from engine.execution.attempts import now_us
+from engine.errors import RunNotFound, ServiceUnavailable, StepError, ValidationError, WorkflowError
+from engine.execution.attempts import fail_early, now_us
+from engine.execution.child_opener import ChildOpener
 from engine.execution.conductor import Conductor
 from engine.execution.executors import check_isolation
+from engine.execution.families import Opened, group_families
 from engine.execution.forking import Fork, ForkingEngine
 from engine.execution.keys import Asked, RunKeys
 from engine.execution.live_run import LiveRun
@@ -24,7 +26,8 @@ from engine.execution.preparing import (
     check_json,
     check_signal,
     check_state,
-    make_live,
+    new_run_id,
+    open_run,
     sort_out_interrupted,
 )
 from engine.execution.retention import DeletedRuns, Retention
@@ -35,6 +38,7 @@ from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
 from engine.model.events import (
     BreakpointsSet,
+    ChildWanted,
     RunAccepted,
     RunContinued,
     RunEvent,
@@ -43,7 +47,6 @@ from engine.model.events import (
     RunRetried,
     RunWaiting,
     SignalReceived,
-    StepAllowed,
     StepDecided,
 )
 from engine.model.run import RunSnapshot, RunSummary
@@ -52,6 +55,8 @@ from engine.model.tool import Tool
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -73,9 +78,10 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
     ) -> None:
         self.config = config or AppConfig()
         workers, workspace = self.config.workers, self.config.workspace
-        conductor = Conductor(state_manager, workers, workspace, self.config.cancel_grace_s)
+        conductor = Conductor(state_manager, workers, workspace, self.config.cancel_grace_s, self._open_child)
         super().__init__(state_manager, graph_manager, tool_registry, conductor, workers)
         self._loader = Loader()
+        self._opener = ChildOpener(graph_manager, self._prepared, tool_registry, self.config.max_depth)
         self._keys = RunKeys(state_manager)
         days, runs = self.config.retention_days, self.config.retention_runs
         self._retention = Retention(state_manager, conductor, self._loader, days, runs)
@@ -148,8 +154,8 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         return self._ask(run_id, lambda: self._conductor.command(run_id, RunResumed(now_us())))
 
     def step(self, run_id: str) -> Future[bool]:
-        """Let a paused run start one step more. The future says whether there was one to start."""
-        return self._ask(run_id, lambda: self._conductor.command(run_id, StepAllowed(now_us())))
+        """Let a paused run start one step more, or one of a run that its steps run. The future says whether there was one."""
+        return self._ask(run_id, lambda: self._conductor.families.allow_step(run_id))
 
     def set_breakpoints(self, run_id: str, nodes: Sequence[str]) -> Future[bool]:
         """Have a run pause before these nodes start, in place of those set before."""
@@ -178,7 +184,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             return self._conductor.post_call(lambda: go_on(live))
 
         def go_on(live: LiveRun) -> bool:
-            adopted = self._conductor.adopt(live, RunRetried(now_us()))
+            adopted = bool(self._conductor.adopt([(live, RunRetried(now_us()))]))
             if adopted and breakpoints is not None:  # before any step is acted upon
                 self._conductor.command(run_id, BreakpointsSet(now_us(), tuple(breakpoints)))
             return adopted
@@ -322,7 +328,8 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         with self._recovering:
             self._recovered = True
             self._retention.start()
-            return sum(self._recover(about) for about in self.states.unfinished_runs())
+            families = group_families(self.states.unfinished_runs())
+            return sum(self._recover(family) for family in families)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Let running steps finish for this long, then stop. Unfinished runs go on at the next start.
@@ -370,16 +377,12 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             breakpoints=asked.breakpoints,
             idempotency_key=key,
         )
-        tools = bind_tools(prepared.plan, catalog)
-        problem = prepared.find_problem(tools, catalog)
-        if problem is not None:
-            event.refusal, event.refused_node = problem.message, problem.node_id
-        live = make_live(_new_run_id(), prepared.plan, event, tools)
+        live = open_run(prepared, catalog, event)
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))
 
     def _accept_fork(self, make: Callable[[str, dict[str, Tool]], Fork]) -> Future[str]:
         self._ensure_recovered()
-        live, events = make(_new_run_id(), self.tools.list_tools())
+        live, events = make(new_run_id(), self.tools.list_tools())
         return self._conductor.post_call(lambda: self._conductor.accept_fork(live, events))
 
     def _load_run(self, about: RunSummary) -> RunState:
@@ -408,31 +411,53 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             return done(self._load_snapshot(run_id))
         raise RunNotFound(f'run "{run_id}" is not being executed by this program', {"run_id": run_id})
 
-    def _recover(self, about: RunSummary) -> bool:
-        if (
-            self._conductor.post_call(lambda: self._conductor.find_snapshot(about.run_id)).result()
-            is not None
-        ):
-            snapshot = self._conductor.post_call(lambda: self._conductor.find_snapshot(about.run_id)).result()
-            if snapshot is None or snapshot.status is not RunStatus.WAITING:
-                return False
-        run = self._load_run(about)
-        catalog = self.tools.list_tools()
-        missing = sorted({node.function_name for node in run.plan.graph.nodes} - catalog.keys())
-        live = LiveRun(run, about, bind_tools(run.plan, catalog))
-        if missing:
+    def _recover(self, family: Sequence[RunSummary]) -> int:
+        """Have runs that run one another go on, all at once; how many did."""
+        members: list[tuple[LiveRun, RunWaiting | RunContinued]] = []
+        for about in family:
+            snapshot = self._conductor.post_call(
+                partial(self._conductor.find_snapshot, about.run_id)
+            ).result()
+            if snapshot is not None and snapshot.status is not RunStatus.WAITING:
+                continue
+            run = self._load_run(about)
+            catalog = self.tools.list_tools()
+            missing = sorted({node.function_name for node in run.plan.graph.nodes} - catalog.keys())
+            live = LiveRun(run, about, bind_tools(run.plan, catalog))
+            if not missing:
+                members.append((live, RunContinued(now_us(), *sort_out_interrupted(live))))
+                continue
             reason = f"it needs tools that are not registered: {', '.join(missing)}"
-            event: RunWaiting | RunContinued = RunWaiting(now_us(), reason)
-            if run.waiting_for == reason and about.status is RunStatus.WAITING:
-                return False
-        else:
-            event = RunContinued(now_us(), *sort_out_interrupted(live))
-        return self._conductor.post_call(lambda: self._conductor.adopt(live, event)).result() and not missing
+            if run.waiting_for != reason or about.status is not RunStatus.WAITING:
+                members.append((live, RunWaiting(now_us(), reason)))
+        if not members:
+            return 0
+        adopted = self._conductor.post_call(lambda: self._conductor.adopt(members)).result()
+        return adopted and sum(isinstance(event, RunContinued) for _, event in members)
 
+    def _open_child(self, parent: LiveRun, wanted: ChildWanted) -> None:
+        """Have the loader make the run ready that a step asks for."""
+        run_id = parent.state.run_id
 
-def _new_run_id() -> str:
-    """A random id that begins with the time, so that runs lie in the index as they came."""
-    return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:16]}"
+        def open_child() -> Future[None]:
+            child = self._opener.open(parent, wanted, now_us())
+            self._conductor.post(run_id, Opened(wanted, child))
+            return done(None)
+
+        def look(opened: Future[None]) -> None:
+            match opened.exception():
+                case None:
+                    pass
+                case ServiceUnavailable():
+                    self._conductor.post(run_id, Opened(wanted, None))
+                case WorkflowError() as error:
+                    self._conductor.post(run_id, fail_early(wanted, error))
+                case error:
+                    log.error("internal error in starting a child of run %s", run_id, exc_info=error)
+                    fault = StepError(f"{type(error).__name__}: {error}; the log has the details")
+                    self._conductor.post(run_id, fail_early(wanted, fault))
+
+        self._loader.run(open_child).add_done_callback(look)
 
 
 def _close(conductor: Conductor, loader: Loader, retention: Retention, timeout_s: float) -> bool:

@@ -19,7 +19,7 @@ from engine.execution.processes import ProcessPool, explain_no_reference
 from engine.execution.progress import limit_progress
 from engine.execution.qt_pool import Report, ThreadPool
 from engine.execution.tool_reference import NoReference, find_reference, is_script
-from engine.model.events import LogWritten, RunEvent, StepProgress, StepStarted
+from engine.model.events import ChildWanted, LogWritten, RunEvent, StepProgress, StepStarted
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.tool import Catalog, Tool
@@ -27,7 +27,7 @@ from engine.tools.context import OnProgress
 
 log = logging.getLogger(__name__)
 
-Post = Callable[[str, RunEvent], None]
+Post = Callable[[str, RunEvent | ChildWanted], None]
 Watcher = Callable[[StepProgress], None]
 
 _LOG_PAUSE_S = 0.05

@@ -52,9 +52,17 @@ class RunHistory:
         end_date: datetime | None = None,
         limit: int = 50,
         offset: int = 0,
+        parent_run_id: str | None = None,
+        *,
+        top_level: bool = False,
     ) -> HistoryPage:
-        """A page of all runs, newest first. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
-        return self.states.query_runs(graph_id, status, start_date, end_date, limit, offset)
+        """A page of all runs, newest first. ``start_date`` is included, ``end_date`` is not; both by acceptance.
+
+        With ``parent_run_id``, the runs that steps of that run started; with ``top_level``, only runs that no step started.
+        """
+        return self.states.query_runs(
+            graph_id, status, start_date, end_date, limit, offset, parent_run_id, top_level=top_level
+        )
 
     def get_execution_statistics(
         self,

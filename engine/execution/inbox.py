@@ -14,14 +14,15 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from engine.model.events import RunEvent
+from engine.execution.families import Opened
+from engine.model.events import ChildWanted, RunEvent
 
 
 class Report(NamedTuple):
     """Something that happened to a run."""
 
     run_id: str
-    event: RunEvent
+    event: RunEvent | ChildWanted | Opened
 
 
 class Call(NamedTuple):

@@ -8,13 +8,17 @@ from typing import Any
 
 from engine.execution.attempts import Attempt
 from engine.flow.run_state import RunState, WaitingStep
+from engine.model.events import ChildStarted
 from engine.model.run import RunSnapshot, RunSummary
 from engine.model.tool import Tool
 
 
 @dataclass(slots=True)
 class LiveRun:
-    """A run in memory: its state, the tools as they were when it came in, and the attempts under way."""
+    """A run in memory: its state, the tools as they were when it came in, and the attempts under way.
+
+    ``children`` are the runs that its steps run, by node and item; ``origin`` is how its parent's step started it.
+    """
 
     state: RunState
     about: RunSummary
@@ -22,6 +26,8 @@ class LiveRun:
     stored: bool = False
     attempts: dict[tuple[str, int | None], Attempt] = field(default_factory=dict)
     waiters: list[Future[RunSnapshot]] = field(default_factory=list)
+    children: dict[tuple[str, int | None], ChildStarted] = field(default_factory=dict)
+    origin: ChildStarted | None = None
 
     def list_waiting(self) -> list[tuple[str, int | None, WaitingStep]]:
         """The steps that wait: node, item, and how."""

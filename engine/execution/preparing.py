@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import uuid
 from typing import Any
 
 from engine.errors import ResultError, ValidationError
@@ -64,6 +66,20 @@ class PreparedGraphs:
         return prepared
 
 
+def new_run_id() -> str:
+    """A random id that begins with the time, so that runs lie in the index as they came."""
+    return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:16]}"
+
+
+def open_run(prepared: PreparedGraph, catalog: dict[str, Tool], event: RunAccepted) -> LiveRun:
+    """A new run, to be accepted with ``event``; which says why it is refused where the graph cannot be run."""
+    tools = bind_tools(prepared.plan, catalog)
+    problem = prepared.find_problem(tools, catalog)
+    if problem is not None:
+        event.refusal, event.refused_node = problem.message, problem.node_id
+    return make_live(new_run_id(), prepared.plan, event, tools)
+
+
 def make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | None, ...]) -> LiveRun:
     _reach_accept()
     about = RunSummary(
@@ -93,7 +109,11 @@ def bind_tools(plan: Plan, catalog: dict[str, Tool]) -> tuple[Tool | None, ...]:
 def sort_out_interrupted(live: LiveRun) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of the nodes whose steps were interrupted: those that need a decision, and those that are to fail."""
     plan = live.state.plan
-    nodes = {key[0] if isinstance(key, tuple) else key for key in live.state.running}
+    nodes = {
+        key[0] if isinstance(key, tuple) else key
+        for key, step in live.state.running.items()
+        if step.child is None  # one that runs another graph goes on with it
+    }
     chosen: dict[str, list[str]] = {"ask": [], "fail": [], "rerun": []}
     for node in sorted(nodes):
         tool, definition = live.tools[node], plan.graph.nodes[node]

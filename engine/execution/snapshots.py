@@ -13,11 +13,7 @@ from engine.model.status import StepStatus
 def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
     """The run as it stands. Values are shared with the run: read only (``own_copy`` gives one to keep)."""
     ids = run.plan.topology.node_ids
-    waits: dict[int, Waiting] = {}
-    for key, step in run.waiting.items():
-        waiting_node = key[0] if isinstance(key, tuple) else key
-        if waiting_node not in waits:  # of many items, the first
-            waits[waiting_node] = _describe(step)
+    waits = _find_waits(run)
     steps: dict[str, StepInfo] = {}
     pending, running = StepStatus.PENDING, StepStatus.RUNNING
     for node, status in enumerate(run.step_status):
@@ -39,6 +35,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             items_total=None if items is None else len(items.values),
             waits_for=waits.get(node),
             taken_from=_find_origin(run, node) if run.taken else None,
+            child_run_ids=_list_children(run, node) if node in run.children else (),
         )
     return RunSnapshot(
         run_id=run.run_id,
@@ -57,7 +54,25 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         edges_skipped=frozenset(edge for edge, decided in enumerate(run.decided) if decided == SKIPPED),
         held=tuple(dict.fromkeys(ids[step.node] for step in run.held)) if run.paused else (),
         seq=seq,
+        parent_run_id=about.parent_run_id,
+        parent_node_id=about.parent_node_id,
     )
+
+
+def _find_waits(run: RunState) -> dict[int, Waiting]:
+    """By node, what its step waits for; of many items, the first."""
+    waits: dict[int, Waiting] = {}
+    for key, step in run.waiting.items():
+        node = key[0] if isinstance(key, tuple) else key
+        if node not in waits:
+            waits[node] = _describe(step)
+    if run.children:
+        for key, running in run.running.items():
+            if (child := running.child) is not None:
+                node = key[0] if isinstance(key, tuple) else key
+                due_at = None if child.due is None else to_datetime(child.due)
+                waits.setdefault(node, Waiting("run", due_at=due_at, child_run_id=child.child_run_id))
+    return waits
 
 
 def _find_origin(run: RunState, node: int) -> str | None:
@@ -74,6 +89,13 @@ def _describe(step: WaitingStep) -> Waiting:
     if step.parked.signal is None:
         return Waiting("time", due_at=due_at)
     return Waiting("signal", step.parked.signal, step.parked.message, step.parked.schema)
+
+
+def _list_children(run: RunState, node: int) -> tuple[str, ...]:
+    visit, by_item = run.children[node]
+    if visit != run.visits[node]:
+        return ()
+    return tuple(by_item[item] for item in sorted(by_item, key=lambda item: item or 0))
 
 
 def own_copy(snapshot: RunSnapshot) -> RunSnapshot:

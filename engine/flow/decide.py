@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from engine.flow.children import end_child, start_child, time_out_child
 from engine.flow.plan import Plan
 from engine.flow.routing import begin, drop_waiting, make_ready, release_held, route, settle, stop_running
 from engine.flow.run_state import Failure, HeldStep, RunState, WaitingStep
@@ -21,6 +22,8 @@ from engine.model.events import (
     INTERRUPTED,
     BreakpointsSet,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
     LogWritten,
     RunAccepted,
     RunContinued,
@@ -67,11 +70,15 @@ def _dispatch(run: RunState, happened: RunEvent) -> list[RunEvent]:
         case StepFailed():
             return fail_step(run, happened)
         case StepDue():
-            return wake_step(run, happened)
+            return wake_step(run, happened) or time_out_child(run, happened)
         case StepParked():
             return park_step(run, happened)
         case SignalReceived() | StepDecided():
             return answer_step(run, happened)
+        case ChildStarted():
+            return start_child(run, happened)
+        case ChildEnded():
+            return end_child(run, happened)
         case StepsAbandoned():
             return _abandon(run, happened)
         case StateEdited() | RunForked():
@@ -122,7 +129,7 @@ def fold(run_id: str, plan: Plan, events: Iterable[RunEvent]) -> RunState:
 
 
 def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
-    run.accepted_at = event.at
+    run.accepted_at, run.depth = event.at, event.depth
     run.state = dict(event.initial_state)
     _set_breakpoints(run, event.breakpoints)
     out: list[RunEvent] = [event]
@@ -132,6 +139,9 @@ def _accept(run: RunState, event: RunAccepted) -> list[RunEvent]:
         run.status, run.started_at = RunStatus.RUNNING, event.at
         run.taking_over = event.forked_from is not None
         out.append(RunStarted(event.at))
+        if event.paused:
+            run.paused, run.status = True, RunStatus.PAUSED
+            out.append(RunPaused(event.at))
         for node in run.plan.topology.entries:
             make_ready(run, node, event.at, out)
     return settle(run, event.at, out)
@@ -167,6 +177,8 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
     if run.cancelling:
         stop_running(run, event.at, out)
     for key, step in list(run.running.items()):
+        if step.child is not None:
+            continue  # its child goes on as well
         node, item = key if isinstance(key, tuple) else (key, None)
         name = run.plan.topology.node_ids[node]
         if name in event.ask:
@@ -187,7 +199,7 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
 
 
 def _pause(run: RunState, event: RunPaused) -> list[RunEvent]:
-    if run.paused or run.holding:
+    if run.paused or run.suspended or run.cancelling or run.failure is not None:
         return []
     run.paused, run.status = True, RunStatus.PAUSED
     return [event]

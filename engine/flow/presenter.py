@@ -9,6 +9,8 @@ from engine.model.events import (
     STOPPED,
     BreakpointsSet,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
     FailureTakenOver,
     JournalEntry,
     LogWritten,
@@ -110,6 +112,8 @@ def _describe_accepted(event: RunAccepted) -> tuple[str, str | None, str, dict[s
     message = f'Run of "{event.graph_name}" accepted'
     if event.breakpoints:
         data["breakpoints"] = list(event.breakpoints)
+    if event.parent_run_id is not None:
+        data |= {"parent_run_id": event.parent_run_id, "parent_node_id": event.parent_node}
     if event.forked_from is not None:
         data["forked_from"] = event.forked_from
         message += f", forked from run {event.forked_from}"
@@ -174,11 +178,15 @@ _StepEvent: TypeAlias = (
 )
 
 
-def _describe_step(event: _StepEvent | StepSkipped) -> tuple[str, str | None, str, dict[str, Any]]:
+def _describe_step(
+    event: _StepEvent | ChildStarted | ChildEnded | StepSkipped,
+) -> tuple[str, str | None, str, dict[str, Any]]:
     if isinstance(event, StepSkipped):
         return "node_execution", event.node, f"{event.node} skipped", {"execution_event": "skipped"}
     name = event.node if event.item is None else f"{event.node}[{event.item}]"
-    kind, what, data = _tell_step(event)
+    kind, what, data = (
+        _tell_child(event) if isinstance(event, ChildStarted | ChildEnded) else _tell_step(event)
+    )
     message = f"{name} {what}"
     if event.attempt > 1:
         message += f" (visit {event.visit}, attempt {event.attempt})"
@@ -234,6 +242,18 @@ def _tell_wait(event: StepParked) -> tuple[str, str, dict[str, Any]]:
         return "waiting", f"waits until {due}", {"due_at": due}
     data = {"signal": event.signal, "schema": event.schema, "question": event.message}
     return "waiting", f'waits for the signal "{event.signal}"', data
+
+
+def _tell_child(event: ChildStarted | ChildEnded) -> tuple[str, str, dict[str, Any]]:
+    data: dict[str, Any] = {"child_run_id": event.child_run_id}
+    if isinstance(event, ChildStarted):
+        data |= {"child_graph_id": event.graph_id, "child_graph_name": event.graph_name}
+        if event.due is not None:
+            data["due_at"] = to_datetime(event.due).isoformat()
+        return "waiting", f'runs "{event.graph_name}" as run {event.child_run_id}', data
+    ends = {"completed": "completed", "failed": "failed", "cancelled": "was cancelled"}
+    data["child_status"] = event.status
+    return "waiting", f"has its run {event.child_run_id}, which {ends[event.status]}", data
 
 
 def _milliseconds(event: StepCompleted) -> str:

@@ -349,7 +349,7 @@ def _put_aside(run: RunState, at: int, out: list[RunEvent]) -> None:
             run.broken_off.append(HeldStep(key, step.wires, step.visit, step.attempt))
             run.step_status[key] = StepStatus.FAILED
     for node, items in run.items.items():
-        visit, attempt, wires = items.step
+        visit, attempt, wires, _ = items.step
         run.step_status[node] = StepStatus.CANCELLED
         out.append(StepCancelled(at, run.plan.topology.node_ids[node], visit, attempt))
         run.broken_off.append(HeldStep(node, wires, visit, attempt + 1))

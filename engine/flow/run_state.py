@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from engine.flow.expression_scope import UNSET, Scope, StepView
 from engine.flow.plan import Plan
-from engine.model.events import StepCompleted, StepFailed, StepParked
+from engine.model.events import ChildStarted, StepCompleted, StepFailed, StepParked
 from engine.model.status import RunStatus, StepStatus
 
 UNRESOLVED, TAKEN, SKIPPED = 0, 1, 2
@@ -24,11 +24,15 @@ StepKey: TypeAlias = int | tuple[int, int]
 
 
 class RunningStep(NamedTuple):
-    """A step that was started and has no recorded end. ``wires`` are the taken data wires as it started."""
+    """A step that was started and has no recorded end. ``wires`` are the taken data wires as it started.
+
+    Nothing of the program is busy with one that runs another graph (``child``).
+    """
 
     visit: int
     attempt: int
     wires: tuple[int, ...]
+    child: ChildStarted | None = None
 
 
 class Taken(NamedTuple):
@@ -102,8 +106,10 @@ class RunState:
         "broken_off",
         "busy",
         "cancelling",
+        "children",
         "completed_at",
         "decided",
+        "depth",
         "derived",
         "durations",
         "edges",
@@ -160,6 +166,7 @@ class RunState:
         self.taking_over = False  # a fork: steps begin in thought only, until all that is taken over has been
         self.taken: dict[int, Taken] = {}  # the latest one by node
         self.breakpoints: frozenset[int] = frozenset()
+        self.depth = 0  # how many runs are above this one
 
         self.step_status = [StepStatus.PENDING] * nodes
         self.visits = [0] * nodes
@@ -176,6 +183,7 @@ class RunState:
         self.items: dict[int, Items] = {}  # of nodes whose items are under way
         self.resumable: dict[int, Items] = {}  # of those that failed, for a retry of the run
         self.derived: list[StepCompleted | StepFailed] = []  # ends of such nodes, to be decided next
+        self.children: dict[int, tuple[int, dict[int | None, str]]] = {}  # by node: visit, and runs by item
         self.held: list[HeldStep] = []
         self.broken_off: list[HeldStep] = []  # what a retry of the run begins again
         self.unrouted: list[
@@ -197,7 +205,13 @@ class RunState:
     @property
     def holding(self) -> bool:
         """Whether nothing new may start."""
-        return self.failure is not None or self.cancelling or self.suspended or self.paused
+        return (
+            self.failure is not None
+            or self.cancelling
+            or self.suspended
+            or self.paused
+            or self.waiting_for is not None
+        )
 
     def scope(self, node: int, result: Any = UNSET, item: int | None = None) -> Scope:
         """What an expression at ``node`` sees now; ``result`` is that of the step just done, where there is one."""

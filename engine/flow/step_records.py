@@ -8,6 +8,7 @@ from dataclasses import replace
 from engine.flow.presenter import is_small
 from engine.model.events import (
     STOPPED,
+    ChildStarted,
     FailureTakenOver,
     RunEvent,
     StepCancelled,
@@ -31,6 +32,7 @@ _Attempt = (
     | StepRetrying
     | StepDue
     | StepParked
+    | ChildStarted
     | StepUnsure
     | StepCancelled
 )
@@ -116,6 +118,9 @@ def _after(step: StepRecord, event: _Attempt) -> StepRecord:
         case StepRetrying() | StepParked():
             due_at = None if event.due is None else to_datetime(event.due)
             return replace(step, status=StepStatus.WAITING, due_at=due_at)
+        case ChildStarted():
+            due_at = None if event.due is None else to_datetime(event.due)
+            return replace(step, status=StepStatus.WAITING, due_at=due_at, child_run_id=event.child_run_id)
         case StepUnsure():
             return replace(step, status=StepStatus.WAITING)
         case StepDue():

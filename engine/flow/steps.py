@@ -13,6 +13,8 @@ from engine.flow.state import combine_value
 from engine.model.events import (
     INTERRUPTED,
     STOPPED,
+    ChildEnded,
+    ChildStarted,
     FailureTakenOver,
     RunCancelled,
     RunCompleted,
@@ -31,10 +33,10 @@ from engine.model.graph import RetryPolicy
 from engine.model.status import RunStatus, StepStatus
 
 
-def _find_running(
-    run: RunState, event: StepCompleted | StepFailed | StepParked
+def find_running(
+    run: RunState, event: StepCompleted | StepFailed | StepParked | ChildStarted | ChildEnded | StepDue
 ) -> tuple[int, RunningStep] | None:
-    """What the report is about, unless it is late: not running, or not the current attempt."""
+    """The node and step that the report is about, unless it is late: not running, or not the current attempt."""
     node = run.plan.topology.index[event.node]
     step = run.running.get(node if event.item is None else (node, event.item))
     if step is None and event.item is None and node in run.items:
@@ -60,7 +62,7 @@ def _find_taken(
 
 
 def complete_step(run: RunState, event: StepCompleted) -> list[RunEvent]:
-    found = _find_running(run, event)
+    found = find_running(run, event)
     if found is None:
         return []
     node, _ = found
@@ -115,7 +117,7 @@ def _refuse(event: StepCompleted, error: ResultError) -> StepFailed:
 
 def fail_step(run: RunState, event: StepFailed) -> list[RunEvent]:
     """First the retries, then an item's own rule, error edges, ``on_error``; else the run fails (section 4)."""
-    found = _find_running(run, event)
+    found = find_running(run, event)
     if found is None:
         return []
     node, step = found
@@ -190,7 +192,7 @@ def wake_step(run: RunState, event: StepDue) -> list[RunEvent]:
 
 def park_step(run: RunState, event: StepParked) -> list[RunEvent]:
     """The tool asked to wait (section 5)."""
-    found = _find_running(run, event)
+    found = find_running(run, event)
     if found is None:
         return []
     node, step = found
@@ -231,8 +233,19 @@ def _end_wait(
     """The wait is over with a result: the step is completed as any other, right after this event."""
     del run.waiting[key]
     run.running[key] = RunningStep(step.visit, step.attempt, step.wires)
-    node = key[0] if isinstance(key, tuple) else key
-    changes = dict(step.parked.changes) if step.parked is not None else {}
+    complete_with(run, key[0] if isinstance(key, tuple) else key, event, step.parked, result)
+    return [event]
+
+
+def complete_with(
+    run: RunState,
+    node: int,
+    event: StepDue | SignalReceived | StepDecided | ChildEnded,
+    before: StepParked | ChildStarted | None,
+    result: Any,
+) -> None:
+    """Have the step completed next, with what its tool did to the state ``before`` it waited."""
+    changes = {} if before is None else dict(before.changes)
     save_as = run.plan.graph.nodes[node].save_as
     if save_as is not None and event.item is None:
         changes[save_as] = result
@@ -240,16 +253,15 @@ def _end_wait(
         StepCompleted(
             at=event.at,
             node=event.node,
-            visit=step.visit,
-            attempt=step.attempt,
+            visit=event.visit,
+            attempt=event.attempt,
             result=result,
             changes=changes,
-            removed=step.parked.removed if step.parked is not None else (),
+            removed=() if before is None else before.removed,
             duration_us=event.at - run.started[node],
             item=event.item,
         )
     )
-    return [event]
 
 
 def _take_default(run: RunState, node: int) -> bool:

@@ -19,8 +19,9 @@ class RunAccepted:
 
     ``refusal`` says why it cannot run at all (a tool is missing, say); it then fails before any step.
     ``breakpoints`` are known before the first step starts; ``BreakpointsSet`` would come too late for that one.
-    ``parent_run_id`` and ``parent_node`` name the step that runs this graph, ``forked_from`` the run that this one
-    takes over steps of: it starts nothing before ``RunForked``. Of ``durability`` see ``engine.model.graph.Durability``.
+    ``parent_run_id`` and ``parent_node`` name the step that runs this graph, and ``depth`` counts the runs above this
+    one; it begins ``paused`` where its parent is. ``forked_from`` is the run that this one takes over steps of: it starts
+    nothing before ``RunForked``. Of ``durability`` see ``engine.model.graph.Durability``.
     """
 
     at: int
@@ -36,6 +37,8 @@ class RunAccepted:
     forked_from: str | None = None
     idempotency_key: str | None = None
     durability: Durability = "strict"
+    depth: int = 0
+    paused: bool = False
 
 
 @dataclass(slots=True)
@@ -158,6 +161,45 @@ class SignalReceived:
 
 
 @dataclass(slots=True)
+class ChildStarted:
+    """The step runs another graph, as the run ``child_run_id``, which is accepted in the same commit.
+
+    The step fails if that run has not ended at ``due``. ``changes`` and ``removed`` are what the step's tool did to the
+    state; they are applied when the step is completed.
+    """
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    child_run_id: str
+    graph_id: str
+    graph_name: str
+    due: int | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class ChildEnded:
+    """The run of another graph has ended, in the same commit. ``result`` is its final state, ``error`` why it failed.
+
+    ``status`` is completed, failed or cancelled.
+    """
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    child_run_id: str
+    status: str
+    result: Any = None
+    error: str | None = None
+    item: int | None = None
+
+
+@dataclass(slots=True)
 class StepUnsure:
     """The step was interrupted and must not simply be tried again; somebody has to decide."""
 
@@ -254,6 +296,21 @@ class StepProgress(NamedTuple):
     done: float
     total: float | None
     message: str
+
+
+@dataclass(slots=True)
+class ChildWanted:
+    """A step asks for a run of the graph with this id or name. No fact of the run: ``ChildStarted`` is, or a failure."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    graph: str
+    initial_state: dict[str, Any]
+    changes: dict[str, Any]
+    removed: tuple[str, ...] = ()
+    item: int | None = None
 
 
 @dataclass(slots=True)
@@ -380,6 +437,8 @@ RunEvent: TypeAlias = (
     | StepDue
     | StepParked
     | SignalReceived
+    | ChildStarted
+    | ChildEnded
     | StepUnsure
     | StepDecided
     | StepSkipped
@@ -409,6 +468,12 @@ STOPPED = "StepWasCancelled"
 INTERRUPTED = "Interrupted"
 """The ``error_type`` of a step that was under way when the program ended, and may not be tried again."""
 
+CHILD_FAILED = "ChildRunFailed"
+"""The ``error_type`` of a step whose run of another graph failed."""
+
+CHILD_CANCELLED = "ChildRunCancelled"
+"""The ``error_type`` of a step whose run of another graph was cancelled."""
+
 INPUTS = (
     RunAccepted,
     StepCompleted,
@@ -419,6 +484,8 @@ INPUTS = (
     LogWritten,
     StepParked,
     SignalReceived,
+    ChildStarted,
+    ChildEnded,
     StepDecided,
     CancelRequested,
     StepsAbandoned,

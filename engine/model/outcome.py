@@ -1,4 +1,4 @@
-"""What a tool may return instead of a result: that its step waits, or that the run ends."""
+"""What a tool may return instead of a result: that its step waits or runs another graph, or that the run ends."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ class WaitForSignal:
     name: str
     schema: Mapping[str, Any] | None = None
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunWorkflow:
+    """The step runs a stored graph, holding no thread; the final state of that run becomes its result.
+
+    ``graph`` is the graph's id, or its name where only one has it; the newest version is run. Where that run fails or is
+    cancelled, the step fails.
+    """
+
+    graph: str
+    initial_state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,21 +36,25 @@ class Waiting:
     """What a step waits for. ``due_at`` is when it goes on by itself: at a ``time``, or with its next try (``retry``).
 
     ``signal`` is the name of the signal that it asked for, ``message`` what it asks, and ``schema`` the JSON Schema of
-    the answer, shared with the run: read only. A ``decision`` is about a step that was interrupted.
+    the answer, shared with the run: read only. A ``decision`` is about a step that was interrupted. A ``run`` is that of
+    another graph, ``child_run_id``; if it has not ended at ``due_at``, the step fails.
     """
 
-    kind: Literal["signal", "time", "decision", "retry"]
+    kind: Literal["signal", "time", "decision", "retry", "run"]
     signal: str | None = None
     message: str = ""
     schema: Mapping[str, Any] | None = None
     due_at: datetime | None = None
+    child_run_id: str | None = None
 
 
 class StepInfo(NamedTuple):
     """Where one node stands in a run. ``visit`` counts its starts; times are of its latest step.
 
     ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way; ``waits_for`` is what the first
-    of them that waits is waiting for. ``taken_from`` is the run in which the step really ran, where this one took it over.
+    of them that waits is waiting for. ``child_run_ids`` are the runs of another graph that the step has started in this
+    visit, in the order of its items; of those that were tried again, the latest. ``taken_from`` is the run in
+    which the step really ran, where this one took it over.
     """
 
     node_id: str
@@ -64,6 +68,7 @@ class StepInfo(NamedTuple):
     items_total: int | None = None
     waits_for: Waiting | None = None
     taken_from: str | None = None
+    child_run_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class StepRecord:
 
     ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit. ``taken_from`` is the run in
     which it ran, where this one took it over; its times are of then. ``result_omitted``: in a page of steps, a result that
-    is too large for it.
+    is too large for it. ``child_run_id`` is the run of another graph that it started.
     """
 
     node_id: str
@@ -89,6 +94,7 @@ class StepRecord:
     result: Any = None
     taken_from: str | None = None
     result_omitted: bool = False
+    child_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,8 @@ class RunSnapshot:
 
     ``steps`` has an entry for every node that was started or skipped; ``edges_taken`` and ``edges_skipped`` are
     indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results. ``held`` are
-    the nodes that would start next, were the run not paused: the first of them at a single step.
+    the nodes that would start next, were the run not paused: the first of them at a single step. ``parent_run_id`` and
+    ``parent_node_id`` name the step that runs this graph, where one does.
     """
 
     run_id: str
@@ -145,6 +152,8 @@ class RunSnapshot:
     edges_skipped: frozenset[int] = frozenset()
     held: tuple[str, ...] = ()
     seq: int = 0
+    parent_run_id: str | None = None
+    parent_node_id: str | None = None
 
     @property
     def duration_s(self) -> float | None:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from engine.config import AppConfig
 from engine.errors import ConflictError, GraphNotFound, ValidationError
 from engine.flow.validation import validate_graph
+from engine.flow.validation_findings import suggest
 from engine.model.graph import GraphDefinition
 from engine.model.run import GraphSummary, GraphVersion, to_datetime
 from engine.storage.database import Database, open_database
@@ -186,6 +187,38 @@ class GraphManager:
             ):
                 self._summaries[graph_id] = summary
         return summary
+
+    def find_graph(self, reference: str) -> GraphSummary:
+        """The graph with this id; else the one of this name.
+
+        Raises:
+            GraphNotFound: none has it, or several have the name; the message names them, or the closest.
+        """
+        query = sa.select(graphs).where(
+            sa.or_(graphs.c.id == reference, graphs.c.name == reference), graphs.c.deleted_at.is_(None)
+        )
+        with self.database.read() as connection:
+            found = [_to_summary(row) for row in connection.execute(query)]
+        chosen = [graph for graph in found if graph.id == reference] or found
+        if len(chosen) == 1:
+            return chosen[0]
+        if chosen:
+            ids = ", ".join(graph.id for graph in chosen[:5])
+            message = f'{len(chosen)} workflows are named "{reference}"; name one by its id: {ids}'
+        else:
+            message = self._explain_missing(reference)
+        raise GraphNotFound(message, {"graph_id": reference})
+
+    def _explain_missing(self, reference: str) -> str:
+        query = sa.select(graphs.c.name, graphs.c.deleted_at).where(
+            sa.or_(graphs.c.id == reference, graphs.c.name == reference)
+        )
+        with self.database.read() as connection:
+            deleted = connection.execute(query).first()
+        if deleted is not None:
+            return f'the workflow "{deleted.name}" was deleted'
+        known = [graph.name for graph in self.list_graphs()]
+        return f'there is no workflow with the id or name "{reference}"{suggest(reference, known)}'
 
     def list_graphs(self) -> list[GraphSummary]:
         """All graphs, the latest changed first."""

@@ -157,9 +157,19 @@ class StateManager:
         end_date: datetime | None = None,
         limit: int = 50,
         offset: int = 0,
+        parent_run_id: str | None = None,
+        *,
+        top_level: bool = False,
     ) -> HistoryPage:
-        """A page of the history, newest first; ``start_date`` (included) to ``end_date`` (not) by acceptance."""
+        """A page of the history, newest first; ``start_date`` (included) to ``end_date`` (not) by acceptance.
+
+        Of the runs that steps of ``parent_run_id`` started; or (``top_level``) only of those that no step started.
+        """
         conditions = _accepted_within(graph_id, start_date, end_date)
+        if parent_run_id is not None:
+            conditions.append(runs.c.parent_run_id == parent_run_id)
+        if top_level:
+            conditions.append(runs.c.parent_run_id.is_(None))
         if status is not None:
             wanted = [status] if isinstance(status, str) else list(status)
             conditions.append(runs.c.status.in_([RunStatus(item).value for item in wanted]))

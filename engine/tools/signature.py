@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from engine.errors import ToolDefinitionError
 from engine.model.graph import RESULT_PORT
-from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
+from engine.model.outcome import EndRun, RunWorkflow, WaitForSignal, WaitUntil
 from engine.model.tool import InputPort, OutputPort, Tool
 from engine.tools.arguments import ParameterSpec, make_coerce
 from engine.tools.context import ToolContext
@@ -40,7 +40,7 @@ _HINT_FAULTS = (
     RecursionError,
 )
 
-_OUTCOMES = (EndRun, WaitForSignal, WaitUntil)
+_OUTCOMES = (EndRun, RunWorkflow, WaitForSignal, WaitUntil)
 
 
 def build_tool(name: str, function: Callable[..., Any], declared: ToolDeclaration | None = None) -> Tool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 from pydantic import Field
 
 from engine.errors import StepError
+from engine.model.outcome import RunWorkflow
 from engine.tools.context import ToolContext
 from engine.tools.decorator import tool
 
@@ -166,6 +167,20 @@ def log_message(
     return message
 
 
+@tool(name="run_workflow", category=_CATEGORY, label="Run workflow")
+async def run_workflow(
+    graph: str, initial_state: dict[str, Any] | None = None, **kwargs: Any
+) -> dict[str, Any] | RunWorkflow:
+    """Run a stored workflow as a run of its own, and hand its final state on. Waiting for it holds no worker.
+
+    Args:
+        graph: The workflow: its id, or its name where only one has it. Its newest version is run.
+        initial_state: The state it starts with.
+        kwargs: More keys of that state; they win over initial_state.
+    """
+    return RunWorkflow(graph, {**(initial_state or {}), **kwargs})
+
+
 TOOLS: tuple[Callable[..., Any], ...] = (
     quality_gate,
     set_state,
@@ -174,4 +189,5 @@ TOOLS: tuple[Callable[..., Any], ...] = (
     delay,
     log_message,
     fail,
+    run_workflow,
 )

@@ -8,11 +8,20 @@ import pytest
 
 from engine.config import AppConfig
 from engine.execution.engine import ExecutionEngine
-from engine.model.events import RunCompleted, StepCompleted
+from engine.model.events import (
+    ChildEnded,
+    ChildStarted,
+    RunAccepted,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    StepCompleted,
+)
 from engine.model.status import RunStatus
 from engine.storage.database import open_database
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import Batch, StateManager
+from engine.tools.builtin.control import run_workflow
 from engine.tools.registry import ToolRegistry
 from tests.integration.engine.conftest import make_graph
 
@@ -22,19 +31,22 @@ class PowerCut(BaseException):
 
 
 class Flickering(StateManager):
-    """A store that fails for good at its n-th commit, before or after writing it."""
+    """A store that fails for good at its n-th commit, before or after writing it; ``over``: then, or with the first run."""
 
     def __init__(self, database, cut_at: int, *, after: bool) -> None:
         super().__init__(database)
         self.left, self.after = cut_at, after
         self.over = threading.Event()
+        self.first = None
 
     def append(self, batch: Batch) -> None:
         self.left -= 1
         if self.left > 0:
             super().append(batch)
-            if any(isinstance(entry.event, RunCompleted) for entry in batch.entries):
-                self.over.set()
+            for entry in batch.entries:
+                self.first = self.first or entry.run_id
+                if entry.run_id == self.first and isinstance(entry.event, RunCompleted):
+                    self.over.set()
             return
         self.over.set()
         if self.left == 0 and self.after:
@@ -48,6 +60,39 @@ GRAPH = make_graph(
     entry_point="start",
 )  # fmt: skip
 WANTED = {"start": 1, "left": 1, "right": 1, "again": 3, "end": 1}
+
+
+RUN = "run_workflow"
+CHILD = make_graph(
+    {
+        "one": {"function_name": "add", "bindings": {"name": "state.label + ' one'"}},
+        "two": {"function_name": "add", "bindings": {"name": "state.label + ' two'"}},
+        "inner": {
+            "function_name": RUN,
+            "parameters": {"graph": "leaf"},
+            "bindings": {"label": "state.label"},
+        },
+    },
+    ["one -> two", "two -> inner"],
+    name="child",
+)
+LEAF = make_graph(
+    {"leaf": {"function_name": "add", "bindings": {"name": "state.label + ' leaf'"}}}, name="leaf"
+)
+NEST = make_graph(
+    {
+        "start": {"function_name": "add", "parameters": {"name": "start"}},
+        "each": {
+            "function_name": RUN,
+            "parameters": {"graph": "child"},
+            "for_each": "['a', 'b']",
+            "bindings": {"label": "item"},
+        },
+        "end": {"function_name": "add", "parameters": {"name": "end"}},
+    },
+    ["start -> each", "each -> end"],
+)
+NEST_WANTED = {"start": 1, "each": 1, "end": 1}
 
 
 class Program:
@@ -64,6 +109,7 @@ class Program:
             return name
 
         tools.register_tool("add", add, "")
+        tools.register(run_workflow)
         self.engine = ExecutionEngine(
             graph_manager=self.graphs,
             state_manager=self.store,
@@ -74,6 +120,17 @@ class Program:
     def close(self) -> None:
         self.engine.close(1.0)
         self.database.close()
+
+
+def check_family(store) -> None:
+    """As it was cut: a step and its child begin in one commit, and the child's end is in that of its step's."""
+    events = [(entry.run_id, entry.event) for entry in store.read_events(limit=None)]
+    accepted = {run_id for run_id, event in events if isinstance(event, RunAccepted) and event.parent_run_id}
+    started = [event.child_run_id for _, event in events if isinstance(event, ChildStarted)]
+    assert sorted(started) == sorted(accepted), "a child without its step, or a step without its child"
+    over = {run_id for run_id, event in events if isinstance(event, RunCompleted | RunFailed | RunCancelled)}
+    ended = [event.child_run_id for _, event in events if isinstance(event, ChildEnded)]
+    assert sorted(ended) == sorted(over & accepted), "a child has ended and its step does not know"
 
 
 def record_whole_run(path) -> str:
@@ -132,16 +189,22 @@ def test_p2_p6_a_power_cut_while_a_fork_is_made_leaves_a_whole_fork_or_none(tmp_
 
 @pytest.mark.qt_no_exception_capture  # a worker may have the turn
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_p1_p2_p8_a_power_cut_at_any_commit_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch, after):
+@pytest.mark.parametrize(
+    ("graph", "wanted", "children"), [(GRAPH, WANTED, 0), (NEST, NEST_WANTED, 4)], ids=["flat", "nested"]
+)
+def test_p1_p2_p8_a_power_cut_at_any_commit_loses_nothing_and_doubles_nothing(
+    tmp_path, monkeypatch, graph, wanted, children, after
+):
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # a thread dies of each cut: the engine's,
     monkeypatch.setattr(sys, "excepthook", lambda *_: None)  # or a worker
     cuts = 0
-    for cut_at in range(1, 40):
+    for cut_at in range(1, 80):
         effects: Counter[tuple[str, int]] = Counter()
         path = tmp_path / f"{cut_at}.db"
         program = Program(path, effects, cut_at, after=after)
-        graph_id = program.graphs.create_graph(GRAPH)
-        future = program.engine.submit_workflow(graph_id)
+        for known in (CHILD, LEAF):
+            program.graphs.create_graph(known)
+        future = program.engine.submit_workflow(program.graphs.create_graph(graph))
         assert program.store.over.wait(10)
         if program.store.left > 0:
             program.close()
@@ -152,18 +215,22 @@ def test_p1_p2_p8_a_power_cut_at_any_commit_loses_nothing_and_doubles_nothing(tm
 
         program = Program(path, effects)
         store = program.store
+        check_family(store)
         recorded = Counter(
-            (entry.event.node, entry.event.visit)
+            (entry.event.result, entry.event.visit)
             for entry in store.read_events(limit=None)
-            if isinstance(entry.event, StepCompleted)
+            if isinstance(entry.event, StepCompleted) and isinstance(entry.event.result, str)
         )
-        runs = store.query_runs().executions
+        runs = store.query_runs(top_level=True).executions
         if runs:
             run = program.engine.wait(runs[0].run_id, 10)
             assert run.status is RunStatus.COMPLETED
-            assert Counter(run.current_state.execution_path) == WANTED
+            assert Counter(run.current_state.execution_path) == wanted
             assert all(effects[step] == before[step] for step in recorded), "a recorded step ran again"
             assert all(count <= 2 for count in effects.values())
+            check_family(store)
+            ended = store.query_runs(status="completed")
+            assert ended.total_count == store.query_runs().total_count == 1 + children
         else:
             assert cut_at == 1
             assert not after
