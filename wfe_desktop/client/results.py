@@ -129,8 +129,18 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class StepInputs:
+    """What a step was given: ``arguments`` by parameter, the ``state`` for a tool that takes it, the list of a ``for_each``."""
+
+    arguments: dict[str, Any]
+    state: dict[str, Any] | None
+    items: list[Any] | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepLine:
-    """One attempt of a step, or of an item of it (from 0)."""
+    """One attempt of a step, or of an item of it (from 0). ``taken_from``: the run from which a fork has it."""
 
     node_id: str
     visit: int
@@ -145,7 +155,9 @@ class StepLine:
     error_type: str | None
     result: Any
     result_omitted: bool
-    taken_from: str | None
+    inputs: StepInputs | None = None
+    inputs_omitted: bool = False
+    taken_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,9 +97,18 @@ class RunCalls(Transport):
         status: StepStatus | str | None = None,
         limit: int | None = None,
         offset: int | None = None,
+        *,
+        visit: int | None = None,
+        inputs: bool = False,
     ) -> RunSteps:
-        """Every visit, attempt and item as it began; of one node, or in one status, where given."""
-        query = given(node_id=node_id, status=status, limit=limit, offset=offset)
+        """Every visit, attempt and item as it began; of one node, one visit, or in one status, where given.
+
+        ``inputs``: with what each was given. What is too large for a list is left out, unless ``limit`` is 1.
+        """
+        with_inputs = "true" if inputs else None
+        query = given(
+            node_id=node_id, status=status, visit=visit, inputs=with_inputs, limit=limit, offset=offset
+        )
         return await self._call(
             "GET", "/graph/steps/{run_id}", RunSteps, names={"run_id": run_id}, query=query
         )
