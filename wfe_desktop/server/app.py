@@ -85,10 +85,16 @@ def create_app(services: Services, *, needs_token: bool) -> web.Application:
     """
     app = web.Application(middlewares=[_answer_errors, _check_request])
     app.on_response_prepare.append(_add_headers)
+    database = DatabaseThreads()
+
+    async def find_graph(run_id: str) -> str | None:
+        run = await database.run(services.states.find_run, run_id)
+        return None if run is None else run.graph_id
+
     context = ServerContext(
         services,
-        DatabaseThreads(),
-        Hub(services.engine),
+        database,
+        Hub(services.engine, find_graph),
         asyncio.Event(),
         needs_token=needs_token,
     )

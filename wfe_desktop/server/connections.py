@@ -40,6 +40,10 @@ class HttpConnection(web.RequestHandler):
             self.is_own = peers.is_own(self._find_owner, transport)
         super().connection_made(transport)
 
+    async def drained(self) -> None:
+        """Until the socket has taken what was written, as far as it has to before more is."""
+        await self._drain_helper()
+
     def handle_error(
         self,
         request: web.BaseRequest,

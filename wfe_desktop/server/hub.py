@@ -8,17 +8,23 @@ client that reads too slowly is dropped, but none is dropped because this side w
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
+from engine.errors import WorkflowError
 from engine.flow.presenter import present
-from engine.model.events import JournalEntry
+from engine.model.events import JournalEntry, RunAccepted
 from wfe_desktop.server.jsonio import encode_json
+
+log = logging.getLogger(__name__)
 
 ENTRIES_A_TURN: Final = 500
 MAX_INBOX: Final = 200_000
+MAX_GRAPHS_KNOWN: Final = 20_000
 HOLD_S: Final = 0.002
+LOOK_UP_AGAIN_S: Final = 1.0
 
 
 class Journal(Protocol):
@@ -32,22 +38,34 @@ class Journal(Protocol):
 
 
 class Frame:
-    """An event on its way to clients; encoded once, and only if somebody wants it."""
+    """An event on its way to clients; made out and encoded once, and only if somebody wants it."""
 
-    __slots__ = ("_encoded", "_entry", "run_id", "seq")
+    __slots__ = ("_encoded", "_entry", "_message", "graph_id", "run_id", "seq")
 
-    def __init__(self, entry: JournalEntry) -> None:
+    def __init__(self, entry: JournalEntry, graph_id: str = "") -> None:
         self._entry = entry
+        self._message: dict[str, Any] | None = None
         self._encoded: bytes | None = None
         self.seq = entry.seq
         self.run_id = entry.run_id
+        self.graph_id = graph_id
+
+    @property
+    def event_type(self) -> str:
+        """As clients know it."""
+        return str(self._make()["event_type"])
 
     @property
     def encoded(self) -> bytes:
         """The event as JSON, in the form of the WebSocket."""
         if self._encoded is None:
-            self._encoded = encode_json(event_message(self._entry))
+            self._encoded = encode_json(self._make())
         return self._encoded
+
+    def _make(self) -> dict[str, Any]:
+        if self._message is None:
+            self._message = event_message(self._entry)
+        return self._message
 
 
 def event_message(entry: JournalEntry) -> dict[str, Any]:
@@ -80,14 +98,23 @@ class Client(Protocol):
 class Hub:
     """Hands the journal's events to its clients. Everything but the engine's callback is for the loop's thread.
 
-    ``dispatched`` is the last seq handed out, ``delivered`` how many events were.
+    ``dispatched`` is the last seq handed out, ``delivered`` how many events were, ``dropped`` how many clients were given
+    up. Which graph a run is of is known from its acceptance; ``find_graph`` is asked about older ones, as long as there
+    are ``graph_watchers``. ``last_array`` is for clients whose arrays are the same.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, find_graph: Callable[[str], Awaitable[str | None]]) -> None:
         self.journal = journal
         self.clients: set[Client] = set()
+        self.graph_watchers = 0
         self.dispatched = 0
         self.delivered = 0
+        self.dropped = 0
+        self.last_array: tuple[tuple[int, int], bytes] = ((0, 0), b"")
+        self.on_entries: Callable[[Sequence[JournalEntry]], None] = lambda _: None
+        self._find_graph = find_graph
+        self._graphs: dict[str, str] = {}
+        self._looking_up: asyncio.Task[None] | None = None
         self._inbox: deque[JournalEntry] = deque()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +133,8 @@ class Hub:
         """Stops listening. Clients are closed by who opened them."""
         if self._unsubscribe is not None:
             self._unsubscribe()
+        if self._looking_up is not None:
+            self._looking_up.cancel()
         self._loop = None
         self._inbox.clear()
 
@@ -126,20 +155,60 @@ class Hub:
     def _dispatch(self) -> None:
         self._woken = False
         loop = self._loop
-        if loop is None:
+        if loop is None or self._looking_up is not None:
             return
         if len(self._inbox) < MAX_INBOX and any(client.needs_time for client in self.clients):
             self._again(lambda: loop.call_later(HOLD_S, self._dispatch))
             return
-        frames = [Frame(self._inbox.popleft()) for _ in range(min(ENTRIES_A_TURN, len(self._inbox)))]
-        if not frames:
-            return
-        self.dispatched = max(self.dispatched, frames[-1].seq)
-        self.delivered += len(frames)
-        for client in tuple(self.clients):
-            client.take(frames)
-        if self._inbox:
+        if frames := self._take_frames():
+            self.dispatched = max(self.dispatched, frames[-1].seq)
+            self.delivered += len(frames)
+            for client in tuple(self.clients):
+                client.take(frames)
+        if self._inbox and self._looking_up is None:
             self._again(lambda: loop.call_soon(self._dispatch))  # others get their turn in between
+
+    def _take_frames(self) -> list[Frame]:
+        """The next events; up to one whose graph somebody wants to know and that has first to be looked up."""
+        frames: list[Frame] = []
+        taken: list[JournalEntry] = []
+        while self._inbox and len(frames) < ENTRIES_A_TURN:
+            entry = self._inbox[0]
+            graph_id = self._know(entry)
+            if graph_id is None and self.graph_watchers:
+                self._looking_up = asyncio.ensure_future(self._look_up(entry))
+                break
+            frames.append(Frame(entry, graph_id or ""))
+            taken.append(self._inbox.popleft())
+        self.on_entries(taken)
+        return frames
+
+    def _know(self, entry: JournalEntry) -> str | None:
+        """The graph of the entry's run, where that is known."""
+        if isinstance(entry.event, RunAccepted):
+            self._remember(entry.run_id, entry.event.graph_id)
+        return self._graphs.get(entry.run_id)
+
+    def _remember(self, run_id: str, graph_id: str) -> None:
+        while len(self._graphs) >= MAX_GRAPHS_KNOWN:
+            del self._graphs[next(iter(self._graphs))]
+        self._graphs[run_id] = graph_id
+
+    async def find_graph_of(self, entry: JournalEntry) -> str:
+        """The graph of the entry's run; empty where there is none (it was deleted)."""
+        if (known := self._know(entry)) is None:
+            known = (await self._find_graph(entry.run_id)) or ""
+            self._remember(entry.run_id, known)
+        return known
+
+    async def _look_up(self, entry: JournalEntry) -> None:
+        try:
+            await self.find_graph_of(entry)
+        except WorkflowError as error:
+            log.warning("the graph of run %s cannot be read; events wait for it: %s", entry.run_id, error)
+            await asyncio.sleep(LOOK_UP_AGAIN_S)
+        self._looking_up = None
+        self._dispatch()
 
     def _again(self, schedule: Callable[[], object]) -> None:
         if not self._woken:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from engine.errors import WorkflowError
@@ -17,11 +18,12 @@ from wfe_desktop.server.threads import DatabaseThreads
 log = logging.getLogger(__name__)
 
 ALL_RUNS: Final = "*"
+GRAPH_KEY: Final = "graph:"
 MAX_QUEUED: Final = 10_000
 MAX_PENDING: Final = 4_000
 MAX_BATCH: Final = 1_000
 HISTORY_PAGE: Final = 1_000
-SENDS_A_TURN: Final = 50
+MESSAGES_A_SEND: Final = 250
 
 TRY_AGAIN_LATER: Final = 1013
 INTERNAL_ERROR: Final = 1011
@@ -30,15 +32,28 @@ INTERNAL_ERROR: Final = 1011
 @dataclass(slots=True)
 class _Subscription:
     """``floor``: everything up to this seq was sent or was not asked for. While it is not live, history is being
-    read and what happens meanwhile is kept in ``pending``; ``lost`` is the last seq that no longer fitted.
+    read and what happens meanwhile is kept in ``pending``; ``lost`` is the last seq that no longer fitted. ``types`` are the
+    event types that are wanted; None: all.
     """
 
     key: str
     floor: int
     live: bool
+    types: frozenset[str] | None = None
     pending: deque[Frame] = field(default_factory=lambda: deque(maxlen=MAX_PENDING))
     lost: int = 0
     task: asyncio.Task[None] | None = None
+
+    @property
+    def graph_id(self) -> str | None:
+        return self.key.removeprefix(GRAPH_KEY) if self.key.startswith(GRAPH_KEY) else None
+
+    @property
+    def run_id(self) -> str | None:
+        return None if self.key == ALL_RUNS or self.key.startswith(GRAPH_KEY) else self.key
+
+    def wants(self, frame: Frame) -> bool:
+        return frame.seq > self.floor and (self.types is None or frame.event_type in self.types)
 
     def keep(self, frame: Frame) -> None:
         if len(self.pending) == MAX_PENDING:
@@ -49,14 +64,14 @@ class _Subscription:
 class Subscriber:
     """A client's subscriptions and its bounded queue. For the loop's thread.
 
-    ``send`` writes one text frame and waits while the socket is full; ``close`` ends the connection with a code.
+    ``send`` writes text frames and waits while the socket is full; ``close`` ends the connection with a code.
     """
 
     def __init__(
         self,
         hub: Hub,
         database: DatabaseThreads,
-        send: Callable[[bytes], Awaitable[None]],
+        send: Callable[[Sequence[bytes]], Awaitable[None]],
         close: Callable[[int, str], Awaitable[None]],
     ) -> None:
         self._hub = hub
@@ -76,7 +91,7 @@ class Subscriber:
 
     @property
     def keys(self) -> list[str]:
-        """The run ids subscribed to, and ``*`` for all."""
+        """The run ids subscribed to, ``graph:`` and the id of a graph, and ``*`` for all."""
         return list(self._subscriptions)
 
     @property
@@ -97,7 +112,7 @@ class Subscriber:
     async def stop(self) -> None:
         """Ends everything that runs for this client."""
         self._hub.clients.discard(self)
-        self._subscriptions.clear()
+        self._forget_all()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -106,34 +121,50 @@ class Subscriber:
         """Queues a message of its own, which is never put into an array with events."""
         self._enqueue((message,))
 
-    def subscribe(self, key: str, since: int | None, batch_ms: int | None) -> None:
-        """Events of a run (or ``*``) from now on, or from after ``since``. Replaces an earlier one of the key."""
+    def subscribe(
+        self, key: str, since: int | None, batch_ms: int | None, types: Collection[str] | None = None
+    ) -> None:
+        """Events from now on, or from after ``since``: of a run, of a graph (``graph:`` and its id), or of all (``*``).
+
+        Replaces an earlier one of the key. ``types``: of these types only.
+        """
         self.unsubscribe(key)
         self._batch_s = batch_ms / 1000 if batch_ms else None
-        subscription = _Subscription(key, self._hub.dispatched if since is None else since, since is None)
+        floor = self._hub.dispatched if since is None else since
+        subscription = _Subscription(key, floor, since is None, frozenset(types) if types else None)
         self._subscriptions[key] = subscription
+        if subscription.graph_id is not None:
+            self._hub.graph_watchers += 1
         if not subscription.live:
             self._begin(self._catch_up(subscription), subscription)
 
     def unsubscribe(self, key: str) -> bool:
         """Ends a subscription; False where there was none."""
         subscription = self._subscriptions.pop(key, None)
-        if subscription is not None and subscription.task is not None:
+        if subscription is None:
+            return False
+        if subscription.graph_id is not None:
+            self._hub.graph_watchers -= 1
+        if subscription.task is not None:
             subscription.task.cancel()
-        return subscription is not None
+        return True
+
+    def _forget_all(self) -> None:
+        for key in self.keys:
+            self.unsubscribe(key)
 
     def take(self, frames: Sequence[Frame]) -> None:
         """New events of the journal, in order; queues those that are wanted."""
         if not self._subscriptions:
             return
         every = self._subscriptions.get(ALL_RUNS)
-        if every and every.live and len(self._subscriptions) == 1 and every.floor < frames[0].seq:
+        is_simple = every is not None and every.live and every.types is None
+        if every and is_simple and len(self._subscriptions) == 1 and every.floor < frames[0].seq:
             self._enqueue(frames)
             return
         wanted = []
         for frame in frames:
-            of_run = self._subscriptions.get(frame.run_id)
-            matching = [each for each in (of_run, every) if each is not None and frame.seq > each.floor]
+            matching = [each for each in self._matching(frame) if each.wants(frame)]
             if any(each.live for each in matching):
                 wanted.append(frame)
             else:
@@ -141,6 +172,12 @@ class Subscriber:
                     each.keep(frame)
         if wanted:
             self._enqueue(wanted)
+
+    def _matching(self, frame: Frame) -> Iterator[_Subscription]:
+        """The subscriptions whose matter the event is."""
+        for key in (frame.run_id, GRAPH_KEY + frame.graph_id, ALL_RUNS):
+            if (found := self._subscriptions.get(key)) is not None:
+                yield found
 
     def _enqueue(self, items: Iterable[Frame | bytes]) -> None:
         if self._dropped:
@@ -157,45 +194,67 @@ class Subscriber:
         """Gives the client up: it reads more slowly than things happen. It may come back and resume."""
         self._dropped = True
         self._queue.clear()
+        self._hub.dropped += 1
         for task in self._tasks:
             task.cancel()
-        self._subscriptions.clear()
+        self._forget_all()
         self._begin(self._close(TRY_AGAIN_LATER, "too slow: resume from your last seq"))
 
     # ------------------------------------------------------------------------------------------------- sending
 
     async def _write(self) -> None:
-        sent = 0
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
                 if self._batch_s is not None and isinstance(self._queue[0], Frame):
-                    await asyncio.sleep(self._batch_s)
-                    await self._send_array()
+                    now = asyncio.get_running_loop().time()
+                    await asyncio.sleep(
+                        self._batch_s - now % self._batch_s
+                    )  # with others, so they share arrays
+                    await self._send_arrays()
                 else:
-                    item = self._queue.popleft()
-                    await self._send_one(item.encoded if isinstance(item, Frame) else item)
+                    await self._send_singly()
                 if len(self._queue) <= MAX_QUEUED // 2:
                     self._room.set()
-                sent += 1
-                if sent % SENDS_A_TURN == 0:
-                    await asyncio.sleep(0)  # a send that need not wait does not yield
 
-    async def _send_array(self) -> None:
+    async def _send_singly(self) -> None:
+        """What is queued, each in a frame of its own, many frames at once; up to an event that goes into an array."""
+        messages: list[bytes] = []
+        while self._queue and len(messages) < MESSAGES_A_SEND:
+            item = self._queue[0]
+            if not isinstance(item, Frame):
+                messages.append(item)
+            elif self._batch_s is None:
+                messages.append(item.encoded)
+            else:
+                break
+            self._queue.popleft()
+        await self._send_now(messages)
+
+    async def _send_arrays(self) -> None:
         while self._queue and isinstance(self._queue[0], Frame):
-            batch: list[bytes] = []
+            batch: list[Frame] = []
             while self._queue and len(batch) < MAX_BATCH and isinstance(frame := self._queue[0], Frame):
-                batch.append(frame.encoded)
+                batch.append(frame)
                 self._queue.popleft()
-            await self._send_one(b"[" + b",".join(batch) + b"]")
-            await asyncio.sleep(0)
+            await self._send_now([self._join(batch)])
 
-    async def _send_one(self, data: bytes) -> None:
+    def _join(self, batch: Sequence[Frame]) -> bytes:
+        """The events as an array. One without gaps is the same for whoever has its first and last event."""
+        ends = (batch[0].seq, batch[-1].seq)
+        if ends[1] - ends[0] + 1 != len(batch):
+            return b"[" + b",".join([frame.encoded for frame in batch]) + b"]"
+        if self._hub.last_array[0] != ends:
+            self._hub.last_array = (ends, b"[" + b",".join([frame.encoded for frame in batch]) + b"]")
+        return self._hub.last_array[1]
+
+    async def _send_now(self, messages: Sequence[bytes]) -> None:
         self._sending = True  # seen by others only while the socket is full: else this does not yield
-        await self._send(data)
+        await self._send(messages)
         self._sending = False
-        self.sent += 1
+        self.sent += len(messages)
+        await asyncio.sleep(0)  # a send that need not wait does not yield
 
     # ------------------------------------------------------------------------------------------------- history
 
@@ -206,17 +265,19 @@ class Subscriber:
         handed out before (``handed``). What came later is in ``pending``, unless more came than that holds: then
         the journal is read on.
         """
-        run_id = None if subscription.key == ALL_RUNS else subscription.key
+        read = partial(
+            self._hub.journal.read_events,
+            run_id=subscription.run_id,
+            graph_id=subscription.graph_id,
+            limit=HISTORY_PAGE,
+        )
         position = subscription.floor
         while True:
             handed = self._hub.dispatched
-            entries = await self._database.run(
-                self._hub.journal.read_events, since=position, run_id=run_id, limit=HISTORY_PAGE
-            )
+            entries = await self._database.run(read, since=position)
             await self._room.wait()
-            self._enqueue(
-                [Frame(entry) for entry in entries if not self._is_live_elsewhere(subscription, entry)]
-            )
+            frames = [Frame(entry, await self._find_graph(subscription, entry)) for entry in entries]
+            self._enqueue([frame for frame in frames if self._is_owed(subscription, frame)])
             if entries:
                 position = entries[-1].seq
             if len(entries) == HISTORY_PAGE:
@@ -229,13 +290,17 @@ class Subscriber:
                 subscription.pending.clear()
                 return
 
-    def _is_live_elsewhere(self, subscription: _Subscription, entry: JournalEntry) -> bool:
-        """Whether another subscription of this client sends the event anyway."""
-        return any(
-            other.live and entry.seq > other.floor
-            for other in (self._subscriptions.get(entry.run_id), self._subscriptions.get(ALL_RUNS))
-            if other is not None and other is not subscription
-        )
+    async def _find_graph(self, subscription: _Subscription, entry: JournalEntry) -> str:
+        """The entry's graph, where it matters: another subscription of this client may be to it."""
+        if subscription.graph_id is not None:
+            return subscription.graph_id
+        others = any(each.graph_id is not None for each in self._subscriptions.values())
+        return await self._hub.find_graph_of(entry) if others else ""
+
+    def _is_owed(self, subscription: _Subscription, frame: Frame) -> bool:
+        """Whether an event of the past is wanted, and no other subscription of this client sends it anyway."""
+        others = (each for each in self._matching(frame) if each is not subscription)
+        return subscription.wants(frame) and not any(other.live and other.wants(frame) for other in others)
 
     # --------------------------------------------------------------------------------------------------- tasks
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
+import struct
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
+import orjson
 import pydantic
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from pydantic_core import PydanticCustomError
 
-from engine.errors import RunNotFound, WorkflowError
+from engine.errors import WorkflowError
 from engine.flow.strict_json import parse_json
 from engine.model.problem import Problem, Severity
 from wfe_desktop.server.bodies import check_model
+from wfe_desktop.server.connections import HttpConnection
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import HttpError, internal_error, refusal, to_http_error
 from wfe_desktop.server.jsonio import encode_json
-from wfe_desktop.server.payloads import Id, Request, Seq
-from wfe_desktop.server.subscriber import ALL_RUNS, Subscriber
+from wfe_desktop.server.payloads import Id, Request, RunLine, RunState, Seq
+from wfe_desktop.server.subscriber import ALL_RUNS, GRAPH_KEY, Subscriber
 from wfe_desktop.server.tokens import SUBPROTOCOL, subprotocols
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
@@ -27,22 +33,51 @@ MAX_CLIENTS: Final = 200
 MAX_SUBSCRIPTIONS: Final = 1_000
 PING_EVERY_S: Final = 20.0
 CLOSE_GRACE_S: Final = 2.0
+MAX_UNSENT_BYTES: Final = 64 * 1024
+_RUN: Final = pydantic.TypeAdapter(RunState)
+_RUNS: Final = pydantic.TypeAdapter(list[RunLine])
 
 
-class Subscribe(Request):
-    """Events of one run, or of all (``*``), from now on or from after ``since``."""
+class _Matter(Request):
+    """Of which events: those of a run (``*``: of all runs), or those of the runs of a graph."""
+
+    run_id: Id | None = None
+    graph_id: Id | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.run_id is None) == (self.graph_id is None):
+            raise PydanticCustomError("one_matter", "send either run_id or graph_id")
+        return self
+
+    @property
+    def key(self) -> str:
+        """As the subscriptions are known by."""
+        return self.run_id if self.run_id is not None else f"{GRAPH_KEY}{self.graph_id}"
+
+
+class Subscribe(_Matter):
+    """Events from now on, or from after ``since``; with ``snapshot``, first how things stand now."""
 
     action: Literal["subscribe"]
-    run_id: Id
     since: Seq | None = None
+    snapshot: bool = False
+    types: list[Id] | None = pydantic.Field(default=None, min_length=1, max_length=50)
     batch_ms: int | None = pydantic.Field(default=None, ge=1, le=10_000)
 
+    @pydantic.model_validator(mode="after")
+    def _begins_at_one_place(self) -> Self:
+        if self.snapshot and self.since is not None:
+            raise PydanticCustomError(
+                "two_beginnings", "a snapshot takes the place of since: send one of them"
+            )
+        return self
 
-class Unsubscribe(Request):
-    """No more events of this run (or of ``*``)."""
+
+class Unsubscribe(_Matter):
+    """No more of these events."""
 
     action: Literal["unsubscribe"]
-    run_id: Id
 
 
 class Ping(Request):
@@ -69,13 +104,18 @@ class Connection:
     """A client's side of the protocol: what it says, and what it is answered."""
 
     def __init__(
-        self, server: ServerContext, socket: web.WebSocketResponse, transport: asyncio.Transport | None
+        self,
+        server: ServerContext,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        drained: Callable[[], Awaitable[None]],
     ) -> None:
         self.id = secrets.token_hex(8)
         self.connected_at = datetime.now(UTC)
         self._server = server
         self._socket = socket
         self._transport = transport
+        self._drained = drained
         self._client = Subscriber(server.hub, server.database, self._send, self.close)
 
     @property
@@ -102,8 +142,14 @@ class Connection:
         if self._transport is not None and self._transport.get_write_buffer_size():
             self._transport.abort()
 
-    async def _send(self, data: bytes) -> None:
-        await self._socket.send_frame(data, WSMsgType.TEXT)
+    async def _send(self, messages: Sequence[bytes]) -> None:
+        """Whole frames, and all of them in one write: aiohttp would make a system call of each."""
+        transport = self._transport
+        if self._socket.closed or transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.write(b"".join([part for data in messages for part in (text_header(len(data)), data)]))
+        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            await self._drained()
 
     async def _receive(self, message: WSMessage) -> bool:
         if message.type is WSMsgType.BINARY:
@@ -119,29 +165,57 @@ class Connection:
 
     async def _obey(self, request: Request) -> None:
         match request:
-            case Subscribe(run_id=run_id, since=since, batch_ms=batch_ms):
-                await self._check_subscribe(run_id)
-                self._say(
-                    "subscription_confirmed",
-                    run_id,
-                    {"since": since, "batch_ms": batch_ms, "last_seq": self._server.hub.dispatched},
-                )
-                self._client.subscribe(run_id, since, batch_ms)
-            case Unsubscribe(run_id=run_id):
-                self._say("unsubscribed", run_id, {"was_subscribed": self._client.unsubscribe(run_id)})
+            case Subscribe():
+                await self._subscribe(request)
+            case Unsubscribe(run_id=run_id, graph_id=graph_id):
+                was = self._client.unsubscribe(request.key)
+                about = {} if graph_id is None else {"graph_id": graph_id}
+                self._say("unsubscribed", run_id, {"was_subscribed": was, **about})
             case Ping():
                 self._say("pong")
             case _:
                 self._say("status_info", None, self._status())
 
-    async def _check_subscribe(self, run_id: str) -> None:
-        if len(self._client.keys) >= MAX_SUBSCRIPTIONS and run_id not in self._client.keys:
+    async def _subscribe(self, asked: Subscribe) -> None:
+        await self._check_subscribe(asked)
+        since = asked.since
+        snapshot: bytes | None = None
+        if asked.snapshot:
+            since, snapshot = await self._take_snapshot(asked)
+        about: dict[str, Any] = {
+            "since": asked.since,
+            "batch_ms": asked.batch_ms,
+            "last_seq": self._server.hub.dispatched,
+            **({} if asked.graph_id is None else {"graph_id": asked.graph_id}),
+            **({} if asked.types is None else {"types": asked.types}),
+        }
+        self._say("subscription_confirmed", asked.run_id, about)
+        if snapshot is not None:
+            self._say("snapshot", asked.run_id, orjson.Fragment(snapshot), seq=since)
+        self._client.subscribe(asked.key, since, asked.batch_ms, asked.types)
+
+    async def _check_subscribe(self, asked: Subscribe) -> None:
+        if len(self._client.keys) >= MAX_SUBSCRIPTIONS and asked.key not in self._client.keys:
             raise WorkflowError(f"a connection holds at most {MAX_SUBSCRIPTIONS} subscriptions; use *")
-        if run_id == ALL_RUNS:
-            return
-        engine = self._server.services.engine
-        if not await self._server.database.run(engine.read_events, run_id=run_id, limit=1):
-            raise RunNotFound(f"no run has the id '{run_id}'", {"run_id": run_id})
+        services, database = self._server.services, self._server.database
+        if asked.graph_id is not None:  # one that was deleted has runs all the same
+            await database.run(services.graphs.get_graph, asked.graph_id, 1)
+        elif asked.run_id is not None and asked.run_id != ALL_RUNS:
+            await database.run(services.states.get_run, asked.run_id)
+
+    async def _take_snapshot(self, asked: Subscribe) -> tuple[int, bytes]:
+        """How things stand, as JSON, and the last event that is in it: what comes after that is still to be told."""
+        services, database = self._server.services, self._server.database
+        if asked.run_id is not None and asked.run_id != ALL_RUNS:
+            run = await asyncio.wrap_future(services.engine.request_status(asked.run_id))
+            return run.seq, await database.run(lambda: _RUN.dump_json(RunState.of(run)))
+        seq = self._server.hub.dispatched
+
+        def read() -> bytes:
+            runs = [RunLine.of(run) for run in services.states.unfinished_runs(asked.graph_id)]
+            return b'{"runs":' + _RUNS.dump_json(runs) + b"}"
+
+        return seq, await database.run(read)
 
     def _status(self) -> dict[str, Any]:
         engine = self._server.services.engine
@@ -159,9 +233,7 @@ class Connection:
     def _complain(self, error: HttpError) -> None:
         self._say("error", None, {"error": error.error, "message": error.message, "details": error.details})
 
-    def _say(
-        self, event_type: str, run_id: str | None = None, data: dict[str, Any] | None = None, **more: Any
-    ) -> None:
+    def _say(self, event_type: str, run_id: str | None = None, data: Any = None, **more: Any) -> None:
         message = {
             "event_type": event_type,
             "run_id": run_id,
@@ -200,9 +272,10 @@ async def websocket(server: ServerContext, request: web.Request) -> web.WebSocke
         offers and SUBPROTOCOL not in offers
     ):  # aiohttp would write a warning with all of them, and the token is one
         raise HttpError(400, f"the subprotocol of this address is {SUBPROTOCOL}")
-    transport = request.transport
+    transport, protocol = request.transport, request.protocol
+    assert isinstance(protocol, HttpConnection)
     await socket.prepare(request)
-    connection = Connection(server, socket, transport)
+    connection = Connection(server, socket, transport, protocol.drained)
     server.connections.add(connection)
     try:
         await connection.serve()
@@ -212,6 +285,16 @@ async def websocket(server: ServerContext, request: web.Request) -> web.WebSocke
     finally:
         server.connections.discard(connection)
     return socket
+
+
+@functools.lru_cache(4096)
+def text_header(size_bytes: int) -> bytes:
+    """What stands before the content of a whole text frame from a server (RFC 6455, 5.2)."""
+    if size_bytes < 126:
+        return struct.pack("!BB", 0x81, size_bytes)
+    if size_bytes < 2**16:
+        return struct.pack("!BBH", 0x81, 126, size_bytes)
+    return struct.pack("!BBQ", 0x81, 127, size_bytes)
 
 
 def _parse(text: str) -> Request:

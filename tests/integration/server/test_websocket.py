@@ -151,6 +151,11 @@ async def test_with_batch_ms_events_come_in_arrays(connect, run):
         '{"action": "subscribe", "run_id": "*", "since": "0"}',
         '{"action": "subscribe", "run_id": "*", "since": 99999999999999999999}',
         '{"action": "subscribe", "run_id": "*", "batch_ms": 0}',
+        '{"action": "subscribe", "run_id": "*", "graph_id": "x"}',
+        '{"action": "subscribe", "run_id": "*", "since": 1, "snapshot": true}',
+        '{"action": "subscribe", "run_id": "*", "types": []}',
+        '{"action": "subscribe", "run_id": "*", "types": "log"}',
+        '{"action": "unsubscribe"}',
         '{"action": "subscribe", "run_id": "*", "action": "ping"}',
         '{"action": "subscribe", "run_id": "\\ud800"}',
         '{"action": NaN}',
@@ -172,6 +177,106 @@ async def test_an_unknown_run_is_an_error(connect):
     error = await ask(socket, action="subscribe", run_id="nope")
     assert error["event_type"] == "error"
     assert error["data"]["error"] == "RunNotFound"
+
+
+async def test_the_runs_of_a_graph_are_watched_old_ones_and_new_ones(connect, run, make_graph, services):
+    wanted, other = await make_graph("add"), await make_graph("add", "add")
+    before = (await run(graph_id=wanted))["run_id"]
+    await run(graph_id=other)
+    socket = await connect()
+    confirmed = await ask(socket, action="subscribe", graph_id=wanted, since=0)
+    assert (confirmed["event_type"], confirmed["data"]["graph_id"]) == ("subscription_confirmed", wanted)
+    events = await collect(socket, "workflow_completed")
+    await run(graph_id=other)
+    after = (await run(graph_id=wanted))["run_id"]
+    events += await collect(socket, "workflow_completed")
+    assert {event["run_id"] for event in events} == {before, after}
+    stored = services.states.read_events(graph_id=wanted)
+    assert [event["seq"] for event in events] == [entry.seq for entry in stored]
+    status = await ask(socket, action="get_status")
+    assert status["data"]["subscriptions"] == [f"graph:{wanted}"]
+    gone = await ask(socket, action="unsubscribe", graph_id=wanted)
+    assert gone["data"] == {"was_subscribed": True, "graph_id": wanted}
+    error = await ask(socket, action="subscribe", graph_id="nope")
+    assert error["data"]["error"] == "GraphNotFound"
+
+
+async def test_a_failed_run_that_is_retried_is_known_to_be_of_its_graph(
+    connect, run, make_graph, services, http
+):
+    """Its acceptance was long ago, for this server as well."""
+    graph_id = await make_graph("break_down")
+    run_id = (await run(graph_id=graph_id))["run_id"]
+    socket = await connect()
+    await ask(socket, action="subscribe", graph_id=graph_id, types=["workflow_resumed", "execution_error"])
+    async with http.post(f"/graph/retry/{run_id}") as answer:
+        assert (await answer.json())["retried"]
+    events = await collect(socket, "execution_error")
+    assert [event["event_type"] for event in events] == ["workflow_resumed", "execution_error"]
+
+
+async def test_who_comes_late_is_first_told_how_a_run_stands_and_then_what_happens(
+    connect, http, make_graph, gate
+):
+    graph_id = await make_graph("add", "gate", "add")
+    body = {"graph_id": graph_id, "initial_state": {"text": "x" * 100_000}}
+    async with http.post("/graph/run", json=body) as answer:
+        run_id = (await answer.json())["run_id"]
+    first = await connect()
+    await ask(first, action="subscribe", run_id=run_id, since=0)
+    events = []
+    while not any(event["data"].get("node_id") == "n1" for event in events):
+        events.append(await first.receive_json(timeout=5))
+    late = await connect()
+    assert (await ask(late, action="subscribe", run_id=run_id, snapshot=True))["data"]["since"] is None
+    snapshot = await late.receive_json(timeout=5)
+    assert (snapshot["event_type"], snapshot["run_id"]) == ("snapshot", run_id)
+    assert snapshot["seq"] == snapshot["data"]["seq"] >= events[-1]["seq"]
+    assert snapshot["data"]["current_state"]["data"]["text"] == "x" * 100_000
+    assert snapshot["data"]["steps"]["n1"]["status"] == "running"
+    gate.opened.set()
+    rest = await collect(late, "workflow_completed")
+    assert [event["seq"] for event in rest] == [
+        event["seq"]
+        for event in events + await collect(first, "workflow_completed")
+        if event["seq"] > snapshot["seq"]
+    ]
+
+
+@pytest.mark.parametrize("of", ["all", "graph"])
+async def test_who_comes_late_is_told_which_runs_are_under_way(connect, http, make_graph, run, gate, of):
+    await run("add")
+    graph_id = await make_graph("gate")
+    async with http.post("/graph/run", json={"graph_id": graph_id}) as answer:
+        run_id = (await answer.json())["run_id"]
+    socket = await connect()
+    matter = {"graph_id": graph_id} if of == "graph" else {"run_id": "*"}
+    await ask(socket, action="subscribe", **matter, snapshot=True)
+    snapshot = await socket.receive_json(timeout=5)
+    assert [(line["run_id"], line["graph_id"]) for line in snapshot["data"]["runs"]] == [(run_id, graph_id)]
+    gate.opened.set()
+    events = await collect(socket, "workflow_completed")
+    assert min(event["seq"] for event in events) > snapshot["seq"]
+
+
+async def test_only_the_wanted_types_of_events_are_told(connect, run):
+    socket = await connect()
+    await ask(socket, action="subscribe", run_id="*", types=["workflow_started", "workflow_completed"])
+    await run("add", "add")
+    events = await collect(socket, "workflow_completed")
+    assert [event["event_type"] for event in events] == ["workflow_started", "workflow_completed"]
+
+
+async def test_a_client_that_does_not_answer_pings_is_closed(http, connect, monkeypatch):
+    monkeypatch.setattr(websocket_module, "PING_EVERY_S", 0.2)
+    socket = await http.ws_connect("/ws", autoping=False)
+    await socket.receive_json(timeout=5)
+    assert (await socket.receive(timeout=5)).type is WSMsgType.PING
+    other = await connect()
+    async with asyncio.timeout(10):
+        while (await ask(other, action="get_status"))["data"]["connections"] > 1:  # noqa: ASYNC110 - see below
+            await asyncio.sleep(0.05)
+    await socket.close()
 
 
 async def test_binary_frames_close_the_connection(connect):

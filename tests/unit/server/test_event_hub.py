@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+from engine.errors import ServiceUnavailable
 from engine.model.events import JournalEntry, RunStarted, StepStarted
+from wfe_desktop.server import hub as hub_module
 from wfe_desktop.server import subscriber as subscriber_module
 from wfe_desktop.server.hub import Hub
 from wfe_desktop.server.subscriber import HISTORY_PAGE, MAX_QUEUED, Subscriber
@@ -29,7 +31,11 @@ class MemoryJournal:
 
     def read_events(self, since=0, run_id=None, graph_id=None, limit=1000):
         with self.lock:
-            found = [entry for entry in self.entries[since:] if run_id in (None, entry.run_id)][:limit]
+            found = [
+                entry
+                for entry in self.entries[since:]
+                if run_id in (None, entry.run_id) and graph_id in (None, graph_of(entry.run_id))
+            ][:limit]
         time.sleep(self.read_delay_s)
         return found
 
@@ -45,6 +51,11 @@ class MemoryJournal:
             callback(batch)
 
 
+def graph_of(run_id):
+    """Runs are named by their graph: "g1" is one of "g"."""
+    return run_id[0]
+
+
 class Client:
     """A client of the hub that remembers what it was sent. ``reads`` cleared: it does not read."""
 
@@ -56,9 +67,9 @@ class Client:
         self.subscriber = Subscriber(hub, database, self._send, self._close)
         self.subscriber.start()
 
-    async def _send(self, data):
+    async def _send(self, messages):
         await self.reads.wait()
-        self.frames.append(json.loads(data))
+        self.frames += [json.loads(data) for data in messages]
 
     async def _close(self, code, reason):
         self.closed = code
@@ -85,7 +96,13 @@ def journal():
 
 @pytest.fixture
 def hub(loop, journal):
-    hub = Hub(journal)
+    async def find_graph(run_id):
+        hub.asked.append(run_id)
+        await asyncio.sleep(0.001)
+        return graph_of(run_id)
+
+    hub = Hub(journal, find_graph)
+    hub.asked = []
 
     async def start():
         hub.start()
@@ -126,6 +143,109 @@ async def test_an_event_wanted_twice_is_sent_once(connect, journal):
     await until(lambda: len(client.seqs) == 3)
     await asyncio.sleep(0.01)
     assert client.seqs == [1, 2, 3]
+
+
+async def test_a_client_gets_the_runs_of_the_graph_it_subscribed_to(connect, journal, hub):
+    client, all_of_it = connect(), connect()
+    client.subscriber.subscribe("graph:g", None, None)
+    all_of_it.subscriber.subscribe("*", None, None)
+    for _ in range(40):
+        journal.append("g1", "h1", "g2")
+        await asyncio.sleep(0)
+    await until(lambda: len(all_of_it.seqs) == 120 and len(client.seqs) == 80)
+    assert all_of_it.seqs == list(range(1, 121))
+    assert client.seqs == [seq for seq in range(1, 121) if seq % 3 != 2]
+    assert hub.asked == ["g1", "h1", "g2"], "each unknown run is looked up once"
+    client.subscriber.unsubscribe("graph:g")
+    assert hub.graph_watchers == 0
+    journal.append("g9")
+    await until(lambda: len(all_of_it.seqs) == 121)
+    assert hub.asked == ["g1", "h1", "g2"], "nobody wants to know any more"
+    assert len(client.seqs) == 80
+
+
+async def test_a_graph_that_cannot_be_looked_up_delays_events_and_loses_none(
+    connect, journal, hub, monkeypatch, expect_log
+):
+    expect_log("events wait for it")
+    monkeypatch.setattr(hub_module, "LOOK_UP_AGAIN_S", 0.01)
+    failing = [ServiceUnavailable("not now"), ServiceUnavailable("nor now")]
+    find_graph = hub._find_graph
+
+    async def find(run_id):
+        if failing:
+            raise failing.pop()
+        return await find_graph(run_id)
+
+    hub._find_graph = find
+    client = connect()
+    client.subscriber.subscribe("graph:g", None, None)
+    journal.append("g1", "h1", "g1")
+    await until(lambda: client.seqs == [1, 3])
+
+
+async def test_overlapping_subscriptions_of_all_kinds_send_each_event_once_while_events_pour_in(
+    connect, journal, hub
+):
+    journal.append(*["g1", "h1"] * HISTORY_PAGE)
+    client = connect()
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            journal.append("g1", "h1", "g2", "h2")
+            time.sleep(0.0005)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        client.subscriber.subscribe("graph:g", 0, None)
+        await asyncio.sleep(0.02)
+        client.subscriber.subscribe("h1", None, None)
+        client.subscriber.subscribe("*", 10, None)
+        await until(lambda: all(each.live for each in client.subscriber._subscriptions.values()))
+        await asyncio.sleep(0.02)
+    finally:
+        stop.set()
+        writer.join()
+    of_g = [seq for seq, entry in enumerate(journal.entries, 1) if graph_of(entry.run_id) == "g"]
+    await until(lambda: client.seqs and max(client.seqs) == len(journal.entries))
+    # What the client had of one subscription before it made the other, it may be sent again by that one.
+    after = [seq for seq in client.seqs if seq > 3 * HISTORY_PAGE]
+    assert set(of_g) <= set(client.seqs)
+    assert set(range(11, len(journal.entries) + 1)) <= set(client.seqs)
+    assert len(after) == len(set(after))
+
+
+async def test_only_events_of_the_wanted_types_are_sent(connect, journal):
+    client, both = connect(), connect()
+    client.subscriber.subscribe("*", None, None, ["node_execution"])
+    both.subscriber.subscribe("*", None, None, ["node_execution"])
+    both.subscriber.subscribe("g1", None, None)
+    journal.append("g1", "g2")
+    with journal.lock:
+        journal.entries.append(JournalEntry(3, "g2", StepStarted(at=0, node="n", visit=1, attempt=1)))
+    journal.subscribers[0](journal.entries[-1:])
+    await until(lambda: client.seqs == [3] and both.seqs == [1, 3])
+    late = connect()
+    late.subscriber.subscribe("*", 0, None, ["node_execution"])
+    journal.append("g3")
+    await until(lambda: late.seqs == [3])
+    late.subscriber.subscribe("*", 0, None, ["workflow_started"])
+    await until(lambda: late.seqs == [3, 1, 2, 4])
+
+
+async def test_clients_with_the_same_events_share_their_arrays(connect, journal, hub):
+    clients = [connect() for _ in range(3)]
+    for client in clients:
+        client.subscriber.subscribe("*", None, 20)
+    for _ in range(5):
+        journal.append(*["a"] * 100)
+    for client in clients:
+        await until(lambda client=client: len(client.seqs) == 500)
+        assert client.seqs == list(range(1, 501))
+    ends, array = hub.last_array
+    assert [event["seq"] for event in json.loads(array)] == list(range(ends[0], ends[1] + 1))
 
 
 async def test_after_unsubscribe_nothing_more_comes(connect, journal):
