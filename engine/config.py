@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from engine.model.graph import ResourceName
 
 _PREFIX = "WFE_"
 
@@ -32,6 +35,10 @@ class AppConfig(BaseModel):
     workers: int = Field(
         default_factory=_default_workers, ge=1, le=1024, description="Threads that run tools."
     )
+    resources: dict[ResourceName, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description='Tokens that steps take, with how many there are; in the environment "gpu=1,db=4", or JSON.',
+    )
     workspace: Path = Field(default_factory=Path.cwd, description="The folder that file tools may work in.")
     tools_dirs: tuple[Path, ...] = Field(default=(), description="Folders of tool files.")
     cancel_grace_s: float = Field(
@@ -52,6 +59,11 @@ class AppConfig(BaseModel):
     port: int = Field(default=8000, ge=0, le=65_535)
     api_token: SecretStr | None = None
 
+    @field_validator("resources", mode="before")
+    @classmethod
+    def _read_resources(cls, given: Any) -> Any:
+        return read_resources(given) if isinstance(given, str) else given
+
     @model_validator(mode="before")
     @classmethod
     def _read_environment(cls, given: Any) -> Any:
@@ -63,3 +75,26 @@ class AppConfig(BaseModel):
             if text:
                 found[name] = text.split(os.pathsep) if name == "tools_dirs" else text
         return {**found, **given}
+
+
+def read_resources(text: str) -> dict[str, int]:
+    """Resources and how many tokens there are of each, written as ``gpu=1,db=4`` or as a JSON object.
+
+    Raises:
+        ValueError: it is neither; says what is wrong.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            found: dict[str, int] = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"it is no JSON object: {error}") from error
+        return found
+    limits: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if not equals or not number.isdecimal():
+            raise ValueError(f'"{part}" is no resource with its number, such as gpu=1')
+        if name in limits:
+            raise ValueError(f'the resource "{name}" is there twice')
+        limits[name] = int(number)
+    return limits

@@ -165,6 +165,27 @@ GRAPHS: dict[str, dict[str, Any]] = {
             {"from_node": "again", "to_node": "end"},
         ],
     },
+    "resources": {
+        "nodes": [
+            {"id": "one", "function_name": "count", "resources": {"gpu": 1}},
+            {
+                "id": "again",
+                "function_name": "fail",
+                "parameters": {"until": 2},
+                "retry": {"delay_s": 0.001},
+                "resources": {"gpu": 1},
+            },
+            {
+                "id": "each",
+                "function_name": "double",
+                "for_each": "state.xs",
+                "bindings": {"x": "item"},
+                "resources": {"gpu": 1},
+                "save_as": "ys",
+            },
+        ],
+        "edges": [{"from_node": "one", "to_node": "each"}],
+    },
 }
 
 
@@ -174,9 +195,12 @@ def main() -> None:
     for function in (count, double, fail, ask, rest):
         tools.register_tool(function.__name__, function, "")
     with tempfile.TemporaryDirectory() as folder:
-        database = open_database(AppConfig(database_url=f"sqlite:///{folder}/h.db"))
+        config = AppConfig(database_url=f"sqlite:///{folder}/h.db", resources={"gpu": 1})
+        database = open_database(config)
         graphs, states = GraphManager(database), StateManager(database)
-        engine = ExecutionEngine(graph_manager=graphs, state_manager=states, tool_registry=tools)
+        engine = ExecutionEngine(
+            graph_manager=graphs, state_manager=states, tool_registry=tools, config=config
+        )
         for name in sys.argv[2:] or GRAPHS:
             form = GRAPHS[name]
             graph = GraphDefinition.model_validate({"name": name, **form})

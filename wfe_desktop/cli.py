@@ -102,6 +102,7 @@ def options_of(parsed: argparse.Namespace) -> StartOptions:
         port=parsed.port,
         database=parsed.database,
         tools=tuple(parsed.tools or ()),
+        resources=tuple(parsed.resource or ()),
         open_file=parsed.open,
     )
 
@@ -129,6 +130,13 @@ def _add_common(parser: argparse.ArgumentParser, *, below: bool = False) -> None
         metavar="DIR",
         default=default,
         help="a folder of tool files (.py files whose functions carry @tool); may be given again",
+    )
+    parser.add_argument(
+        "--resource",
+        action="append",
+        metavar="NAME=NUMBER",
+        default=default,
+        help="how many tokens of a resource there are for steps to take, such as gpu=1; may be given again",
     )
 
 
@@ -223,8 +231,9 @@ def _explain(error: WorkflowError | WorkflowFileError | pydantic.ValidationError
     """What is wrong, for the user."""
     if isinstance(error, pydantic.ValidationError):
         for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            field = ".".join(str(part) for part in fault["loc"])
-            complain(f"setting {field} (in the environment: WFE_{field.upper()}): {fault['msg']}")
+            field, *inside = (str(part) for part in fault["loc"])
+            setting = ".".join([field, *inside])
+            complain(f"setting {setting} (in the environment: WFE_{field.upper()}): {fault['msg']}")
         return
     for line in str(error).splitlines():
         complain(line)

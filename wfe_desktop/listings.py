@@ -40,7 +40,8 @@ def validate_file(path: Path, options: StartOptions) -> int:
             complain(str(error))
         problems, failed = list(error.problems), True
     else:
-        problems = validate_graph(graph, load_tools(options.to_config()).list_tools())
+        config = options.to_config()
+        problems = validate_graph(graph, load_tools(config).list_tools(), config.resources)
         failed = any(problem.is_error for problem in problems)
     for problem in problems:
         say(describe(problem))

@@ -17,13 +17,14 @@ APP_DIR_NAME = "agent-workflow-engine"
 class StartOptions:
     """What was asked for on the command line; None where nothing was said and the configuration decides.
 
-    ``port`` given means asked for explicitly: then a taken port is an error, else the next free one is used.
+    ``resources`` are texts such as ``gpu=1``. ``port`` given means asked for explicitly: then a taken port is an error, else the next free one is used.
     """
 
     host: str | None = None
     port: int | None = None
     database: str | None = None
     tools: tuple[Path, ...] = ()
+    resources: tuple[str, ...] = ()
     open_file: Path | None = None
 
     @property
@@ -46,6 +47,8 @@ class StartOptions:
             given["port"] = self.port
         if self.tools:
             given["tools_dirs"] = self.tools
+        if self.resources:
+            given["resources"] = ",".join(self.resources)
         if self.database is not None:
             given["database_url"] = database_url(self.database)
         config = AppConfig(**given)

@@ -102,10 +102,10 @@ def _open_services(options: StartOptions, spare: Path) -> Services:
 
 
 def _check(graph: GraphDefinition, services: Services) -> None:
-    tools = services.registry.list_tools()
-    for problem in validate_graph(graph, tools):
+    tools, resources = services.registry.list_tools(), services.engine.config.resources
+    for problem in validate_graph(graph, tools, resources):
         notice(f"{problem.severity.value}: {problem.message}")
-    refused = check_runnable(graph, tools)
+    refused = check_runnable(graph, tools, resources)
     if refused:
         raise ValidationError("The workflow cannot be run.", refused)
 

@@ -105,6 +105,7 @@ class AsyncLoop:
         self._report_end(attempt, outcome)
 
     def _report_end(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.over()
         if attempt.claim():
             self._report(attempt.run_id, outcome)
         else:

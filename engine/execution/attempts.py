@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -45,6 +45,7 @@ class Attempt:
     """All a worker needs. ``values`` and ``state`` refer to the run's own values: to be copied, never changed.
 
     ``place`` says where it runs, once that is decided; ``cpu_ns`` what it took of its thread's processor time.
+    ``on_over`` is called once it does not use anything any more, which may be long after it was given up.
     """
 
     started: StepStarted
@@ -60,6 +61,7 @@ class Attempt:
     began_ns: int = 0
     cpu_ns: int = 0
     ticket: list[None] = field(default_factory=lambda: [None])
+    on_over: Callable[[], object] | None = None
 
     @property
     def run_id(self) -> str:
@@ -68,6 +70,11 @@ class Attempt:
     def cancel(self) -> None:
         """Ask the tool to stop. Any thread."""
         self.context.cancel()
+
+    def over(self) -> None:
+        """Its call has returned, or will never be made. Called before its end is reported. Any thread."""
+        if self.on_over is not None:
+            self.on_over()
 
     def claim(self) -> bool:
         """Whether the caller is the one who says how the attempt ended: true for the first that asks. Any thread."""

@@ -15,9 +15,9 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.config import AppConfig
 from engine.errors import ServiceUnavailable
 from engine.execution.attempts import Attempt, Outcome, now_us
 from engine.execution.executors import Executors
@@ -27,6 +27,7 @@ from engine.execution.live_run import LiveRun
 from engine.execution.recorder import CannotGoOn, Recorder, Subscriber
 from engine.execution.snapshots import take_snapshot
 from engine.execution.timers import Timers
+from engine.execution.token_pool import TokenPool
 from engine.execution.under_way import AttemptsUnderWay
 from engine.failpoints import failpoint
 from engine.flow.decide import decide
@@ -55,6 +56,7 @@ from engine.model.events import (
     StepFailed,
     StepParked,
     StepProgress,
+    StepQueued,
     StepRetrying,
     StepsAbandoned,
     StepStarted,
@@ -90,25 +92,21 @@ class Conductor:
     """Owns the thread, the executors and the live runs. Methods named ``post_...`` are for any thread and never wait."""
 
     def __init__(
-        self,
-        store: StateManager,
-        workers: int,
-        workspace: Path,
-        cancel_grace_s: float,
-        open_child: Callable[[LiveRun, ChildWanted], None],
+        self, store: StateManager, config: AppConfig, open_child: Callable[[LiveRun, ChildWanted], None]
     ) -> None:
-        self._cancel_grace_s = cancel_grace_s
+        self._cancel_grace_s = config.cancel_grace_s
         self._inbox = Inbox()
         self._stopped = threading.Event()
         self._recorder = Recorder(store, self._stopped, self._stand_still)
-        self._executors = Executors(workers, self.post, self.report)
-        self._attempts = AttemptsUnderWay(self._executors, workspace, self.post)
+        self._executors = Executors(config.workers, self.post, self.report)
+        self._attempts = AttemptsUnderWay(self._executors, config.workspace, self.post)
         self._open_child = open_child
         self._timers = Timers()
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
         self._recent: OrderedDict[str, LiveRun] = OrderedDict()
         self.families = Families(self._runs, self._take_in, self._attempts.end)
+        self.tokens = TokenPool(config.resources, self._runs, self._take_in, self.post_call)
 
         self._answers: list[tuple[Future[Any], Any]] = []
         self._ended: list[LiveRun] = []
@@ -304,6 +302,8 @@ class Conductor:
                     break
                 self._handle(message)
             self._timers.fire()
+            if not self._draining:
+                self.tokens.grant()
             self._recorder.commit()
             kept = self._attempts.act(by_worker=by_worker)
             self._tell()
@@ -380,6 +380,8 @@ class Conductor:
             case StepParked() | ChildStarted():
                 self._attempts.end(live, fact)
                 self._wake_later(live.state.run_id, fact)
+            case StepQueued():
+                self.tokens.queue(live.state, fact)
             case CancelRequested():
                 self._stop_steps(live)
             case _ if isinstance(fact, _STATUS_EVENTS):

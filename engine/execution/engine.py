@@ -15,7 +15,6 @@ from engine.errors import RunNotFound, ServiceUnavailable, StepError, Validation
 from engine.execution.attempts import fail_early, now_us
 from engine.execution.child_opener import ChildOpener
 from engine.execution.conductor import Conductor
-from engine.execution.executors import check_isolation
 from engine.execution.families import Opened, group_families
 from engine.execution.forking import Fork, ForkingEngine
 from engine.execution.keys import Asked, RunKeys
@@ -26,6 +25,7 @@ from engine.execution.preparing import (
     check_json,
     check_signal,
     check_state,
+    find_lack,
     new_run_id,
     open_run,
     sort_out_interrupted,
@@ -35,7 +35,6 @@ from engine.execution.snapshots import own_copy, take_snapshot
 from engine.execution.watching import EngineWatch
 from engine.flow.decide import fold
 from engine.flow.run_state import RunState
-from engine.flow.validation import check_runnable
 from engine.model.events import (
     BreakpointsSet,
     ChildWanted,
@@ -77,9 +76,8 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         config: AppConfig | None = None,
     ) -> None:
         self.config = config or AppConfig()
-        workers, workspace = self.config.workers, self.config.workspace
-        conductor = Conductor(state_manager, workers, workspace, self.config.cancel_grace_s, self._open_child)
-        super().__init__(state_manager, graph_manager, tool_registry, conductor, workers)
+        conductor = Conductor(state_manager, self.config, self._open_child)
+        super().__init__(state_manager, graph_manager, tool_registry, conductor, self.config)
         self._loader = Loader()
         self._opener = ChildOpener(graph_manager, self._prepared, tool_registry, self.config.max_depth)
         self._keys = RunKeys(state_manager)
@@ -177,7 +175,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
                 return done(value=False)
             run = self._load_run(about)
             catalog = self.tools.list_tools()
-            problems = check_runnable(run.plan.graph, catalog) or check_isolation(run.plan.graph, catalog)
+            problems = self._prepared.find_obstacles(run.plan.graph, catalog)
             if problems:
                 raise ValidationError(f"the run cannot go on: {problems[0].message}", problems)
             live = LiveRun(run, about, bind_tools(run.plan, catalog))
@@ -422,12 +420,11 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
                 continue
             run = self._load_run(about)
             catalog = self.tools.list_tools()
-            missing = sorted({node.function_name for node in run.plan.graph.nodes} - catalog.keys())
+            reason = find_lack(run.plan.graph, catalog, self.config.resources)
             live = LiveRun(run, about, bind_tools(run.plan, catalog))
-            if not missing:
+            if reason is None:
                 members.append((live, RunContinued(now_us(), *sort_out_interrupted(live))))
                 continue
-            reason = f"it needs tools that are not registered: {', '.join(missing)}"
             if run.waiting_for != reason or about.status is not RunStatus.WAITING:
                 members.append((live, RunWaiting(now_us(), reason)))
         if not members:

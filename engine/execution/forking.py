@@ -9,12 +9,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from engine.errors import ValidationError
 from engine.execution.attempts import now_us
-from engine.execution.executors import check_isolation
 from engine.execution.live_run import LiveRun
 from engine.execution.loader import Loader
 from engine.execution.preparing import PreparedGraphs, bind_tools, check_json, make_live
 from engine.flow.forking import Origin, begin_taking_over, find_origin, go_on
-from engine.flow.validation import check_runnable
 from engine.model.events import RunAccepted, RunEvent
 from engine.model.problem import Problem, Severity
 from engine.model.run import ForkPoint
@@ -103,7 +101,7 @@ class ForkingEngine(ABC):
         def make(new_run_id: str, catalog: dict[str, Tool]) -> Fork:
             origin, fork = self._take_over(place, new_run_id, breakpoints, catalog)
             run = fork.live.state
-            problems = check_runnable(run.plan.graph, catalog) or check_isolation(run.plan.graph, catalog)
+            problems = self._prepared.find_obstacles(run.plan.graph, catalog)
             if problems:
                 raise ValidationError(f"the run cannot be forked: {problems[0].message}", problems)
             fork.events.extend(go_on(run, origin, run.accepted_at, changes, removed))

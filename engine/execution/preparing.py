@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import ResultError, ValidationError
@@ -14,12 +15,14 @@ from engine.failpoints import failpoint
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.run_state import RunState
 from engine.flow.validation import check_runnable
+from engine.flow.validation_policies import find_unmet_resources
 from engine.flow.values import to_json
 from engine.model.events import RunAccepted
+from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.run import RunSummary, to_datetime
 from engine.model.status import RunStatus
-from engine.model.tool import Tool
+from engine.model.tool import Catalog, Tool
 from engine.storage.graphs import GraphManager
 
 _MOST_KNOWN = 64
@@ -29,8 +32,9 @@ _reach_accept = failpoint("accept")
 class PreparedGraph:
     """A version's plan, and what was found when it was last held against the registered tools."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, resources: Mapping[str, int]) -> None:
         self.plan = plan
+        self._resources = resources
         self._checked: tuple[tuple[Tool | None, ...], Problem | None] | None = None
 
     def find_problem(self, tools: tuple[Tool | None, ...], catalog: dict[str, Tool]) -> Problem | None:
@@ -41,15 +45,15 @@ class PreparedGraph:
         return checked[1]
 
     def _look(self, catalog: dict[str, Tool]) -> Problem | None:
-        graph = self.plan.graph
-        return next(iter(check_runnable(graph, catalog) or check_isolation(graph, catalog)), None)
+        return next(iter(find_obstacles(self.plan.graph, catalog, self._resources)), None)
 
 
 class PreparedGraphs:
     """The versions that were used last, ready to run. Any thread."""
 
-    def __init__(self, graphs: GraphManager) -> None:
+    def __init__(self, graphs: GraphManager, resources: Mapping[str, int]) -> None:
         self._graphs = graphs
+        self._resources = resources
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int], PreparedGraph] = {}
 
@@ -58,12 +62,22 @@ class PreparedGraphs:
         with self._lock:
             prepared = self._known.get((graph_id, version))
         if prepared is None:
-            prepared = PreparedGraph(compile_plan(self._graphs.get_graph(graph_id, version)))
+            plan = compile_plan(self._graphs.get_graph(graph_id, version))
+            prepared = PreparedGraph(plan, self._resources)
             with self._lock:
                 while len(self._known) >= _MOST_KNOWN:
                     del self._known[next(iter(self._known))]
                 self._known[graph_id, version] = prepared
         return prepared
+
+    def find_obstacles(self, graph: GraphDefinition, catalog: Catalog) -> list[Problem]:
+        """What keeps a graph from being run now."""
+        return find_obstacles(graph, catalog, self._resources)
+
+
+def find_obstacles(graph: GraphDefinition, catalog: Catalog, resources: Mapping[str, int]) -> list[Problem]:
+    """What keeps a graph from being run with these tools, and so many tokens of each resource."""
+    return check_runnable(graph, catalog, resources) or check_isolation(graph, catalog)
 
 
 def new_run_id() -> str:
@@ -104,6 +118,14 @@ def make_live(run_id: str, plan: Plan, event: RunAccepted, tools: tuple[Tool | N
 
 def bind_tools(plan: Plan, catalog: dict[str, Tool]) -> tuple[Tool | None, ...]:
     return tuple(catalog.get(node.function_name) for node in plan.graph.nodes)
+
+
+def find_lack(graph: GraphDefinition, catalog: Catalog, resources: Mapping[str, int]) -> str | None:
+    """What a run that was under way cannot go on without."""
+    missing = sorted({node.function_name for node in graph.nodes} - catalog.keys())
+    if missing:
+        return f"it needs tools that are not registered: {', '.join(missing)}"
+    return next((p.message for p in find_unmet_resources(graph, resources, Severity.ERROR)), None)
 
 
 def sort_out_interrupted(live: LiveRun) -> tuple[tuple[str, ...], tuple[str, ...]]:

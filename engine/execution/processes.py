@@ -272,6 +272,7 @@ class ProcessPool:
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.log.close()
+        attempt.over()
         if attempt.claim():
             self._report(attempt.run_id, outcome)
 

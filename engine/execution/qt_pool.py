@@ -84,6 +84,8 @@ class ThreadPool:
                 self._lost += 1
                 self._pool.setMaxThreadCount(self.size + self._lost)
                 self._hire()
+            else:
+                attempt.over()
         attempt.cancel()
         attempt.log.close()
         return True
@@ -117,6 +119,7 @@ class ThreadPool:
         outcome = execute(attempt)
         if deadline is not None:
             deadline.cancel()
+        attempt.over()
         if attempt.cpu_ns > CPU_BOUND_NS:
             self._observe(attempt)
         if attempt.claim():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.flow.presenter import describe_resources
 from engine.flow.run_state import SKIPPED, TAKEN, RunState, WaitingStep
 from engine.flow.values import copy_json
+from engine.model.graph import NodeDefinition
 from engine.model.run import CurrentState, RunSnapshot, RunSummary, StepInfo, Waiting, to_datetime
 from engine.model.status import StepStatus
 
@@ -65,7 +67,7 @@ def _find_waits(run: RunState) -> dict[int, Waiting]:
     for key, step in run.waiting.items():
         node = key[0] if isinstance(key, tuple) else key
         if node not in waits:
-            waits[node] = _describe(step)
+            waits[node] = _describe(step, run.plan.graph.nodes[node])
     if run.children:
         for key, running in run.running.items():
             if (child := running.child) is not None:
@@ -80,7 +82,14 @@ def _find_origin(run: RunState, node: int) -> str | None:
     return taken.origin if taken is not None and taken.visit == run.visits[node] else None
 
 
-def _describe(step: WaitingStep) -> Waiting:
+def _describe(step: WaitingStep, node: NodeDefinition) -> Waiting:
+    if step.queued is not None:
+        return Waiting(
+            "resources",
+            message=describe_resources(node.resources),
+            resources=node.resources,
+            since=to_datetime(step.queued),
+        )
     due_at = None if step.due is None else to_datetime(step.due)
     if step.unsure:
         return Waiting("decision")

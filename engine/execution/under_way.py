@@ -83,6 +83,8 @@ class AttemptsUnderWay:
                     kept = attempt
                 else:
                     self._executors.submit(attempt)
+            else:  # it has ended before it began
+                attempt.over()
         stops, self._stops = self._stops, []
         for attempt in stops:
             self._executors.stop(attempt)

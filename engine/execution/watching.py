@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Final
 
+from engine.config import AppConfig
 from engine.errors import NotFoundError, RunNotFound
 from engine.execution.conductor import Conductor
 from engine.execution.following import follow_journal
@@ -16,7 +18,7 @@ from engine.execution.step_inputs import Key as StepKey
 from engine.execution.step_inputs import find_inputs, key_of
 from engine.flow.presenter import present
 from engine.model.events import StepProgress
-from engine.model.run import EventRecord, StepInputs, StepRecord
+from engine.model.run import EventRecord, ResourceUsage, StepInputs, StepRecord
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
@@ -25,7 +27,9 @@ _ALL: Final = 2**31
 
 
 class EngineWatch(RunHistory):
-    """The part of the engine that tells. Any thread may call any method; those about steps, and ``iter_events``, wait."""
+    """The part of the engine that tells. Any thread may call any method; those about steps or resources, and ``iter_events``,
+    wait.
+    """
 
     def __init__(
         self,
@@ -33,14 +37,14 @@ class EngineWatch(RunHistory):
         graphs: GraphManager,
         tools: ToolRegistry,
         conductor: Conductor,
-        workers: int,
+        config: AppConfig,
     ) -> None:
         super().__init__(states)
         self.graphs = graphs
         self.tools = tools
-        self._prepared = PreparedGraphs(graphs)
+        self._prepared = PreparedGraphs(graphs, config.resources)
         self._conductor = conductor
-        self._workers = workers
+        self._workers = config.workers
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Have each batch of committed entries handed to ``callback``, in ``seq`` order; returns what ends it.
@@ -92,6 +96,14 @@ class EngineWatch(RunHistory):
     def active_runs(self) -> int:
         """How many runs have not ended."""
         return self._conductor.active_runs
+
+    def get_resources(self) -> dict[str, ResourceUsage]:
+        """How each of the configured resources stands: its limit, what is in use, and how many steps wait for it."""
+        return self.request_resources().result()
+
+    def request_resources(self) -> Future[dict[str, ResourceUsage]]:
+        """As ``get_resources``, without waiting."""
+        return self._conductor.post_call(self._conductor.tokens.usage)
 
     @property
     def worker_count(self) -> int:

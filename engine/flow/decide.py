@@ -13,9 +13,10 @@ from collections.abc import Iterable
 
 from engine.flow.children import end_child, start_child, time_out_child
 from engine.flow.plan import Plan
+from engine.flow.queueing import hold_queued
 from engine.flow.routing import begin, drop_waiting, make_ready, release_held, route, settle, stop_running
 from engine.flow.run_state import Failure, HeldStep, RunState, WaitingStep
-from engine.flow.steps import answer_step, complete_step, fail_step, park_step, wake_step
+from engine.flow.steps import answer_step, complete_step, fail_step, grant_step, park_step, wake_step
 from engine.flow.taking_over import finish_taking_over
 from engine.model.events import (
     INPUTS,
@@ -25,6 +26,7 @@ from engine.model.events import (
     ChildEnded,
     ChildStarted,
     LogWritten,
+    ResourcesGranted,
     RunAccepted,
     RunContinued,
     RunEvent,
@@ -79,6 +81,8 @@ def _dispatch(run: RunState, happened: RunEvent) -> list[RunEvent]:
             return start_child(run, happened)
         case ChildEnded():
             return end_child(run, happened)
+        case ResourcesGranted():
+            return grant_step(run, happened)
         case StepsAbandoned():
             return _abandon(run, happened)
         case StateEdited() | RunForked():
@@ -176,6 +180,7 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
     run.waiting_for, run.idle_reason, run.suspended = None, None, False
     if run.cancelling:
         stop_running(run, event.at, out)
+    hold_queued(run)
     for key, step in list(run.running.items()):
         if step.child is not None:
             continue  # its child goes on as well
@@ -192,6 +197,7 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
                 StepFailed(event.at, name, step.visit, step.attempt, reason, INTERRUPTED, item=item)
             )
         else:
+            del run.running[key]
             again = HeldStep(node, step.wires, step.visit, step.attempt + 1, item)
             begin(run, again, event.at, out, allowed=True)
     release_held(run, event.at, out)
@@ -202,6 +208,7 @@ def _pause(run: RunState, event: RunPaused) -> list[RunEvent]:
     if run.paused or run.suspended or run.cancelling or run.failure is not None:
         return []
     run.paused, run.status = True, RunStatus.PAUSED
+    hold_queued(run)
     return [event]
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import ExpressionError
-from engine.flow.run_state import Items, RunningStep, RunState
+from engine.flow.queueing import queue_step
+from engine.flow.run_state import HeldStep, Items, RunningStep, RunState
 from engine.model.events import RunEvent, StepCompleted, StepFailed, StepStarted
 
 DEFAULT_PARALLEL = 64
@@ -37,10 +38,14 @@ def start_items(run: RunState, node: int, at: int, out: list[RunEvent]) -> None:
     if run.taking_over:
         return  # they are taken over, or start when all that is taken over has been
     items = run.items[node]
-    limit = run.plan.graph.nodes[node].max_parallel or DEFAULT_PARALLEL
+    definition = run.plan.graph.nodes[node]
+    limit = definition.max_parallel or DEFAULT_PARALLEL
     while items.pending and items.open < limit and items.failure is None and not run.holding:
         item = items.pending.popleft()
         items.open += 1
+        if definition.resources:
+            queue_step(run, HeldStep(node, items.step.wires, items.step.visit, 1, item), at, out)
+            continue
         run.running[node, item] = RunningStep(items.step.visit, 1, items.step.wires)
         out.append(StepStarted(at, run.plan.topology.node_ids[node], items.step.visit, 1, item))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from engine.flow.values import copy_json
@@ -14,6 +15,7 @@ from engine.model.events import (
     FailureTakenOver,
     JournalEntry,
     LogWritten,
+    ResourcesGranted,
     RunAccepted,
     RunCancelled,
     RunCompleted,
@@ -38,6 +40,7 @@ from engine.model.events import (
     StepDue,
     StepFailed,
     StepParked,
+    StepQueued,
     StepRetrying,
     StepsAbandoned,
     StepSkipped,
@@ -174,6 +177,8 @@ _StepEvent: TypeAlias = (
     | SignalReceived
     | StepUnsure
     | StepDecided
+    | StepQueued
+    | ResourcesGranted
     | StepCancelled
 )
 
@@ -216,7 +221,7 @@ def _tell_step(event: _StepEvent) -> tuple[str, str, dict[str, Any]]:
             return "retrying", f"is tried again in {(event.due - event.at) / 1e6:.3g} s", due
         case StepDue():
             return "waiting", "is due", {}
-        case StepParked():
+        case StepParked() | StepQueued() | ResourcesGranted():
             return _tell_wait(event)
         case SignalReceived():
             return "waiting", "has its signal", {}
@@ -236,7 +241,12 @@ def _tell_step(event: _StepEvent) -> tuple[str, str, dict[str, Any]]:
             return "failed", f"failed: {event.error}", data
 
 
-def _tell_wait(event: StepParked) -> tuple[str, str, dict[str, Any]]:
+def _tell_wait(event: StepParked | StepQueued | ResourcesGranted) -> tuple[str, str, dict[str, Any]]:
+    if isinstance(event, ResourcesGranted):
+        return "waiting", "has its resources", {}
+    if isinstance(event, StepQueued):
+        wanted = describe_resources(event.resources)
+        return "waiting", f"waits for {wanted}", {"resources": dict(event.resources)}
     if event.signal is None:
         due = to_datetime(event.due or event.at).isoformat()
         return "waiting", f"waits until {due}", {"due_at": due}
@@ -254,6 +264,11 @@ def _tell_child(event: ChildStarted | ChildEnded) -> tuple[str, str, dict[str, A
     ends = {"completed": "completed", "failed": "failed", "cancelled": "was cancelled"}
     data["child_status"] = event.status
     return "waiting", f"has its run {event.child_run_id}, which {ends[event.status]}", data
+
+
+def describe_resources(resources: Mapping[str, int]) -> str:
+    """Tokens in words: ``gpu x 1, db x 2``."""
+    return ", ".join(f"{name} \u00d7 {count}" for name, count in resources.items())
 
 
 def _milliseconds(event: StepCompleted) -> str:

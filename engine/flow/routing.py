@@ -8,6 +8,7 @@ from __future__ import annotations
 from engine.errors import ExpressionError
 from engine.flow.items import open_items, start_items
 from engine.flow.plan import Route
+from engine.flow.queueing import hold_queued, queue_step, takes_tokens, unqueue_step
 from engine.flow.run_state import (
     SKIPPED,
     TAKEN,
@@ -177,18 +178,36 @@ def _start(run: RunState, node: int, wires: tuple[int, ...], at: int, out: list[
     _enter(run, node)
     if node in run.breakpoints and not (run.holding or run.taking_over):
         run.paused, run.status = True, RunStatus.PAUSED
+        hold_queued(run)
         out.append(RunPaused(at, run.plan.topology.node_ids[node]))
     begin(run, HeldStep(node, wires), at, out)
 
 
-def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowed: bool = False) -> None:
-    """Start a step, or its next attempt; or hold it, where nothing may start (``allowed``: this one may)."""
+def begin(
+    run: RunState,
+    step: HeldStep,
+    at: int,
+    out: list[RunEvent],
+    *,
+    allowed: bool = False,
+    granted: bool = False,
+) -> None:
+    """Start a step, or its next attempt; or hold it, where nothing may start (``allowed``: this one may).
+
+    One that takes tokens is queued instead, unless they were ``granted``.
+    """
     node, wires, visit, attempt, item = step
     graph = run.plan.graph
     if not visit and len(run.path) >= graph.max_steps and not run.holding:
         fail_run(run, _explain_max_steps(run, node), run.plan.topology.node_ids[node])
-    if run.holding and not allowed:
+    if run.holding and not (allowed or (granted and run.failure is None)):
         run.held.append(step)
+        return
+    if run.idle_reason is not None:
+        run.status, run.idle_reason = RunStatus.RUNNING, None
+        out.append(RunWoken(at))
+    if not granted and takes_tokens(run, node, item):
+        queue_step(run, step, at, out)
         return
     if not visit:
         visit = run.visits[node] = run.visits[node] + 1
@@ -198,9 +217,6 @@ def begin(run: RunState, step: HeldStep, at: int, out: list[RunEvent], *, allowe
         run.started[node] = at
         run.step_status[node] = StepStatus.RUNNING
     started = RunningStep(visit, attempt, wires)
-    if run.idle_reason is not None:
-        run.status, run.idle_reason = RunStatus.RUNNING, None
-        out.append(RunWoken(at))
     if not run.taking_over:
         out.append(StepStarted(at, run.plan.topology.node_ids[node], visit, attempt, item))
     if item is not None:
@@ -340,6 +356,11 @@ def _put_aside(run: RunState, at: int, out: list[RunEvent]) -> None:
     for key, step in list(run.waiting.items()):
         if step.is_long:
             continue  # it still waits when the run is retried
+        if step.queued is not None:
+            _cancel_step(run, key, step.visit, step.attempt, at, out)
+            if not isinstance(key, tuple):
+                run.held.append(unqueue_step(run, key))
+                continue
         del run.waiting[key]
         if isinstance(key, tuple):
             items = run.items[key[0]]

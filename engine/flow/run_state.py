@@ -53,9 +53,10 @@ class HeldStep(NamedTuple):
 
 
 class WaitingStep(NamedTuple):
-    """A step that waits: for its next attempt, as its tool asked (``parked``), or for a decision (``unsure``).
+    """A step that waits: for its next attempt, as its tool asked (``parked``), for a decision (``unsure``), or for the
+    tokens of its resources since ``queued``; then it has not started yet.
 
-    ``due`` is when it goes on by itself, in microseconds since 1970 UTC.
+    ``due`` is when it goes on by itself; times are in microseconds since 1970 UTC.
     """
 
     visit: int
@@ -64,6 +65,7 @@ class WaitingStep(NamedTuple):
     due: int | None = None
     parked: StepParked | None = None
     unsure: bool = False
+    queued: int | None = None
 
     @property
     def is_long(self) -> bool:

@@ -16,6 +16,7 @@ from engine.model.events import (
     StepDue,
     StepFailed,
     StepParked,
+    StepQueued,
     StepRetrying,
     StepSkipped,
     StepStarted,
@@ -33,6 +34,7 @@ _Attempt = (
     | StepDue
     | StepParked
     | ChildStarted
+    | StepQueued
     | StepUnsure
     | StepCancelled
 )
@@ -121,7 +123,7 @@ def _after(step: StepRecord, event: _Attempt) -> StepRecord:
         case ChildStarted():
             due_at = None if event.due is None else to_datetime(event.due)
             return replace(step, status=StepStatus.WAITING, due_at=due_at, child_run_id=event.child_run_id)
-        case StepUnsure():
+        case StepUnsure() | StepQueued():
             return replace(step, status=StepStatus.WAITING)
         case StepDue():
             return replace(step, status=StepStatus.PENDING)

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.errors import ExpressionError, ResultError
 from engine.flow.items import end_item, fail_item, open_item
+from engine.flow.queueing import may_be_granted, unqueue_step
 from engine.flow.retries import delay_us, wants_retry
 from engine.flow.routing import begin, end_run, fail_run, route, settle, stop_running, would_take
 from engine.flow.run_state import Failure, HeldStep, RunningStep, RunState, StepKey, Taken, WaitingStep
@@ -16,6 +17,7 @@ from engine.model.events import (
     ChildEnded,
     ChildStarted,
     FailureTakenOver,
+    ResourcesGranted,
     RunCancelled,
     RunCompleted,
     RunEvent,
@@ -167,12 +169,14 @@ def _wait_for_retry(
 
 
 def _find_waiting(
-    run: RunState, event: StepDue | SignalReceived | StepDecided
+    run: RunState, event: StepDue | SignalReceived | StepDecided | ResourcesGranted
 ) -> tuple[int, StepKey, WaitingStep] | None:
     node = run.plan.topology.index[event.node]
     key: StepKey = node if event.item is None else (node, event.item)
     step = run.waiting.get(key)
     if step is None or (step.visit, step.attempt) != (event.visit, event.attempt):
+        return None
+    if (step.queued is not None) is not isinstance(event, ResourcesGranted):
         return None
     return node, key, step
 
@@ -187,6 +191,16 @@ def wake_step(run: RunState, event: StepDue) -> list[RunEvent]:
     del run.waiting[key]
     out: list[RunEvent] = [event]
     begin(run, HeldStep(node, step.wires, step.visit, step.attempt, event.item), event.at, out)
+    return settle(run, event.at, out)
+
+
+def grant_step(run: RunState, event: ResourcesGranted) -> list[RunEvent]:
+    """A step that was queued has its tokens."""
+    found = _find_waiting(run, event)
+    if found is None or not may_be_granted(run):
+        return []
+    out: list[RunEvent] = [event]
+    begin(run, unqueue_step(run, found[1]), event.at, out, granted=True)
     return settle(run, event.at, out)
 
 

@@ -8,6 +8,7 @@ is there.
 
 from __future__ import annotations
 
+from engine.flow.queueing import hold_queued
 from engine.flow.routing import begin, settle
 from engine.flow.run_state import HeldStep, RunState
 from engine.model.events import RunEvent, RunForked, RunPaused, StateEdited
@@ -32,6 +33,7 @@ def _begin(run: RunState, event: RunForked) -> list[RunEvent]:
     for node, wires in _undo_begun(run):
         if node in run.breakpoints and not run.holding:
             run.paused, run.status = True, RunStatus.PAUSED
+            hold_queued(run)
             out.append(RunPaused(event.at, run.plan.topology.node_ids[node]))
         begin(run, HeldStep(node, wires), event.at, out)
     return settle(run, event.at, out)

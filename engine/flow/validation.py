@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.errors import ValidationError
 from engine.flow.topology import compile_graph
 from engine.flow.validation_findings import Findings
 from engine.flow.validation_flow import check_flow
 from engine.flow.validation_parsing import parse_graph
+from engine.flow.validation_policies import find_unmet_resources
 from engine.flow.validation_reads import StateRead, graph_reads
 from engine.flow.validation_shape import Shape
 from engine.flow.validation_structure import check_edges, check_expressions, check_names, check_policies
@@ -18,11 +21,14 @@ from engine.model.tool import Catalog
 __all__ = ["StateRead", "check_runnable", "graph_reads", "parse_graph", "validate_graph"]
 
 
-def validate_graph(graph: GraphDefinition, tools: Catalog | None = None) -> list[Problem]:
-    """All problems of a graph, errors first. Without ``tools``, what depends on them is not judged.
+def validate_graph(
+    graph: GraphDefinition, tools: Catalog | None = None, resources: Mapping[str, int] | None = None
+) -> list[Problem]:
+    """All problems of a graph, errors first. Without ``tools``, or the limits of ``resources``, what depends on them is
+    not judged.
 
-    A graph with errors is not stored. A tool that is not registered is a warning: the graph may be stored, but see
-    ``check_runnable``. Takes some 50 us a node; any thread.
+    A graph with errors is not stored. A tool that is not registered, or a resource that is not configured, is a warning:
+    the graph may be stored, but see ``check_runnable``. Takes some 50 us a node; any thread.
     """
     findings = Findings()
     check_names(graph, findings)
@@ -32,6 +38,8 @@ def validate_graph(graph: GraphDefinition, tools: Catalog | None = None) -> list
     expressions = check_expressions(graph, findings)
     if tools is not None:
         check_tools(graph, tools, findings)
+    if resources is not None:
+        findings.problems += find_unmet_resources(graph, resources, Severity.WARNING)
     if sound and graph.nodes:
         try:
             shape = Shape(compile_graph(graph))
@@ -42,9 +50,14 @@ def validate_graph(graph: GraphDefinition, tools: Catalog | None = None) -> list
     return sorted(findings.problems, key=lambda problem: not problem.is_error)
 
 
-def check_runnable(graph: GraphDefinition, tools: Catalog) -> list[Problem]:
-    """What keeps a stored graph from being run now: no nodes, or tools that are not registered. Cheap."""
+def check_runnable(
+    graph: GraphDefinition, tools: Catalog, resources: Mapping[str, int] | None = None
+) -> list[Problem]:
+    """What keeps a stored graph from being run now: no nodes, tools that are not registered, too few ``resources``. Cheap."""
     if not graph.nodes:
         message = f'the workflow "{graph.name}" has no nodes, so there is nothing to run'
         return [Problem(Severity.ERROR, "empty-graph", message)]
-    return find_unknown_tools(graph, tools, Severity.ERROR)
+    problems = find_unknown_tools(graph, tools, Severity.ERROR)
+    if resources is not None:
+        problems += find_unmet_resources(graph, resources, Severity.ERROR)
+    return problems

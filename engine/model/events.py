@@ -256,6 +256,29 @@ class RunForked:
 
 
 @dataclass(slots=True)
+class StepQueued:
+    """The step is to start, and waits for its tokens: so many of each of the ``resources``. Its ``visit`` has not begun."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    resources: dict[str, int]
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class ResourcesGranted:
+    """The step has all the tokens that it waited for, and starts."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    item: int | None = None
+
+
+@dataclass(slots=True)
 class StepSkipped:
     at: int
     node: str
@@ -263,7 +286,7 @@ class StepSkipped:
 
 @dataclass(slots=True)
 class StepCancelled:
-    """The step was running when the run ended; what it may still return is thrown away."""
+    """The step was running when the run ended (what it may still return is thrown away), or it waited and will not start."""
 
     at: int
     node: str
@@ -441,6 +464,8 @@ RunEvent: TypeAlias = (
     | ChildEnded
     | StepUnsure
     | StepDecided
+    | StepQueued
+    | ResourcesGranted
     | StepSkipped
     | StepCancelled
     | LogWritten
@@ -487,6 +512,7 @@ INPUTS = (
     ChildStarted,
     ChildEnded,
     StepDecided,
+    ResourcesGranted,
     CancelRequested,
     StepsAbandoned,
     RunPaused,

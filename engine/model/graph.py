@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticKnownError
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+ResourceName = Annotated[str, StringConstraints(max_length=64, pattern=r"^\w[\w.:/-]*$")]
 EdgeKind = Literal["success", "error"]
 Isolation = Literal["auto", "thread", "process"]
 Durability = Literal["strict", "relaxed"]
@@ -40,6 +41,9 @@ def _is_whole(value: Any) -> Any:
     if isinstance(value, str | bool):
         raise PydanticKnownError("int_type")
     return value
+
+
+TokenCount = Annotated[int, BeforeValidator(_is_whole), Field(ge=1, le=1_000_000)]
 
 
 class RetryPolicy(_Value):
@@ -99,6 +103,10 @@ class NodeDefinition(_Value):
     )
     timeout_s: float | None = Field(
         default=None, gt=0, le=31_536_000, description="A try of the step that takes longer has failed."
+    )
+    resources: dict[ResourceName, TokenCount] = Field(
+        default_factory=dict,
+        description="How many tokens of each resource a try of the step takes; it waits until it can have all of them.",
     )
 
     _whole = field_validator("max_parallel", mode="before")(_is_whole)

@@ -37,15 +37,31 @@ class Waiting:
 
     ``signal`` is the name of the signal that it asked for, ``message`` what it asks, and ``schema`` the JSON Schema of
     the answer, shared with the run: read only. A ``decision`` is about a step that was interrupted. A ``run`` is that of
-    another graph, ``child_run_id``; if it has not ended at ``due_at``, the step fails.
+    another graph, ``child_run_id``; if it has not ended at ``due_at``, the step fails. ``resources`` are the tokens that a
+    step which is to start has waited for ``since`` then.
     """
 
-    kind: Literal["signal", "time", "decision", "retry", "run"]
+    kind: Literal["signal", "time", "decision", "retry", "run", "resources"]
     signal: str | None = None
     message: str = ""
     schema: Mapping[str, Any] | None = None
     due_at: datetime | None = None
     child_run_id: str | None = None
+    resources: Mapping[str, int] | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUsage:
+    """How a resource stands: ``in_use`` of its ``limit`` tokens are taken, and ``waiting`` steps want some.
+
+    ``abandoned`` of those in use are held by calls that were given up, timed out for one, and have not returned yet.
+    """
+
+    limit: int
+    in_use: int
+    abandoned: int
+    waiting: int
 
 
 class StepInfo(NamedTuple):

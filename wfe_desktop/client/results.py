@@ -45,13 +45,17 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a step waits for: a signal with this name and JSON Schema, a time, a decision, or its next try."""
+    """What a step waits for: a signal with this name and JSON Schema, a time, a decision, its next try, or, ``since`` then,
+    so many tokens of ``resources``.
+    """
 
-    kind: Literal["signal", "time", "decision", "retry"]
+    kind: Literal["signal", "time", "decision", "retry", "resources"]
     signal: str | None = None
     message: str = ""
     schema: dict[str, Any] | None = None
     due_at: datetime | None = None
+    resources: dict[str, int] | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,11 +445,24 @@ class ProcessMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceUsage:
+    """``in_use`` of ``limit`` tokens are taken, ``abandoned`` of them by calls that were given up and have not returned
+    yet; ``waiting`` steps want some.
+    """
+
+    limit: int
+    in_use: int
+    abandoned: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineMetrics:
     active_runs: int
     running_steps: int
     workers: int
     last_seq: int
+    resources: dict[str, ResourceUsage]
 
 
 @dataclass(frozen=True, slots=True)

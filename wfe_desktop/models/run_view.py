@@ -23,6 +23,7 @@ from engine.model.events import (
     StepCompleted,
     StepFailed,
     StepParked,
+    StepQueued,
     StepRetrying,
     StepSkipped,
     StepStarted,
@@ -182,6 +183,8 @@ class RunView:
             ):
                 view = replace(self.nodes[node], status=StepStatus.WAITING, visit=visit, attempt=attempt)
                 self._set(changes, node, view)
+            case StepQueued(node=node, visit=visit, attempt=attempt):
+                self._set(changes, node, StepView(StepStatus.WAITING, visit, attempt))
             case StepSkipped(node=node):
                 before = self.nodes.get(node)
                 self._set(changes, node, StepView(StepStatus.SKIPPED, before.visit if before else 0))

@@ -68,8 +68,9 @@ def read_graph(data: Any) -> GraphDefinition:
 
 
 async def _warnings(call: Call[Any], graph: GraphDefinition) -> list[Problem]:
-    tools = call.server.services.registry.list_tools()
-    problems = await call.server.database.run(validate_graph, graph, tools)
+    services = call.server.services
+    tools, resources = services.registry.list_tools(), services.engine.config.resources
+    problems = await call.server.database.run(validate_graph, graph, tools, resources)
     return [problem for problem in problems if not problem.is_error]
 
 
@@ -109,7 +110,9 @@ async def create_graph(call: Call[NoQuery], graph: GraphDefinition) -> Answer:
 )
 async def check_graph(call: Call[NoQuery], data: Any) -> Answer:
     """Any JSON is answered with 200 and what is wrong with it."""
-    problems = await call.server.database.run(_all_problems, data, call.server.services.registry.list_tools())
+    services = call.server.services
+    tools, resources = services.registry.list_tools(), services.engine.config.resources
+    problems = await call.server.database.run(_all_problems, data, tools, resources)
     errors = [problem for problem in problems if problem.is_error]
     return Answer(
         GraphValidated(
@@ -120,9 +123,9 @@ async def check_graph(call: Call[NoQuery], data: Any) -> Answer:
     )
 
 
-def _all_problems(data: Any, tools: dict[str, Any]) -> list[Problem]:
+def _all_problems(data: Any, tools: dict[str, Any], resources: dict[str, int]) -> list[Problem]:
     graph, problems = parse_graph(data)
-    return problems if graph is None else validate_graph(graph, tools)
+    return problems if graph is None else validate_graph(graph, tools, resources)
 
 
 @table.plain(

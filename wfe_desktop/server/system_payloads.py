@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from engine.model.run import ResourceUsage
 from engine.model.tool import InputPort, OutputPort, PortType, Tool
 from wfe_desktop.server.payloads import AnswerBody
 
@@ -119,10 +120,15 @@ class ProcessMetrics(AnswerBody):
 
 
 class EngineMetrics(AnswerBody):
+    """Each of the ``resources``: ``in_use`` of its ``limit`` tokens, of which ``abandoned`` are held by calls that were
+    given up and have not returned, and how many steps are ``waiting`` for some.
+    """
+
     active_runs: int
     running_steps: int
     workers: int
     last_seq: int
+    resources: dict[str, ResourceUsage]
 
 
 class ServerMetrics(AnswerBody):

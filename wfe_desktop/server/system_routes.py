@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -108,10 +109,11 @@ async def system_health(call: Call[NoQuery]) -> Answer:
 
 @table.plain("GET", "/system/metrics", "Measure the program", query=NoQuery, answers={200: Metrics})
 async def system_metrics(call: Call[NoQuery]) -> Answer:
-    """Memory and processor time of the process, what the engine does, and what the server was asked."""
+    """Memory and processor time of the process, what the engine does, its resources, and what the server was asked."""
     server, engine = call.server, call.server.services.engine
     times = os.times()
     resident, peak = _memory_bytes()
+    resources = await asyncio.shield(asyncio.wrap_future(engine.request_resources()))
     return Answer(
         Metrics(
             process=ProcessMetrics(
@@ -127,6 +129,7 @@ async def system_metrics(call: Call[NoQuery]) -> Answer:
                 running_steps=engine.running_steps,
                 workers=engine.worker_count,
                 last_seq=engine.last_seq,
+                resources=resources,
             ),
             server=ServerMetrics(
                 uptime_s=server.uptime_s,

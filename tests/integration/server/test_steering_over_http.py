@@ -94,7 +94,11 @@ async def test_a_waiting_step_is_given_its_signal(ask, http, make_graph, until, 
     state = await until(run_id, "waiting")
     assert state["error_message"] == "How many?"
     asked = {"signal": "go", "message": "How many?", "schema": {"type": "integer"}, "due_at": None}
-    assert state["steps"]["n0"]["waits_for"] == {"kind": "signal", **asked}
+    waits_for = state["steps"]["n0"]["waits_for"]
+    assert {key: value for key, value in waits_for.items() if value is not None or key in asked} == {
+        "kind": "signal",
+        **asked,
+    }
     assert (await ask("POST", f"/graph/signal/{run_id}", {"name": "other"}))["delivered"] is False
     async with http.post(f"/graph/signal/{run_id}", json={"name": "go", "value": "many"}) as answer:
         assert answer.status == 400
@@ -462,6 +466,51 @@ async def test_the_program_measures_itself(http, ask, run):
     health = await ask("GET", "/system/health")
     assert (health["status"], health["tools"]["load_failures"]) == ("healthy", [])
     assert health["database"]["latency_ms"] > 0
+
+
+@pytest.mark.parametrize("settings", [{"resources": {"gpu": 2}}])
+async def test_a_step_that_waits_for_tokens_is_seen_over_http(http, ask, gate):
+    node = {"id": "a", "function_name": "gate", "resources": {"gpu": 2}}
+    ids = []
+    for _ in range(2):
+        body = {"graph": {"name": "Busy", "nodes": [node]}}
+        async with http.post("/graph/run", json=body) as answer:
+            ids.append((await answer.json())["run_id"])
+
+    async def both_are_in():
+        used = (await ask("GET", "/system/metrics"))["engine"]["resources"]["gpu"]
+        return used == {"limit": 2, "in_use": 2, "abandoned": 0, "waiting": 1}
+
+    assert await eventually(both_are_in)
+    state = await ask("GET", f"/graph/state/{ids[1]}")
+    waits = state["steps"]["a"]["waits_for"]
+    assert (state["status"], waits["kind"], waits["resources"]) == ("running", "resources", {"gpu": 2})
+    assert waits["message"] == "gpu \u00d7 2"
+    assert waits["since"] >= state["accepted_at"]
+    assert ask_events(await ask("GET", f"/graph/logs/{ids[1]}")) == [("waiting", "a waits for gpu \u00d7 2")]
+    gate.opened.set()
+
+    async def both_are_done():
+        return [(await ask("GET", f"/graph/state/{run}"))["status"] for run in ids] == ["completed"] * 2
+
+    assert await eventually(both_are_done)
+
+
+def ask_events(log):
+    return [(e["data"]["execution_event"], e["message"]) for e in log if e["event_type"] == "node_execution"]
+
+
+@pytest.mark.parametrize("settings", [{"resources": {"gpu": 2}}])
+async def test_a_graph_that_takes_too_much_is_stored_with_a_warning_and_its_run_is_refused(http):
+    node = {"id": "a", "function_name": "add", "resources": {"gpu": 3}}
+    async with http.post("/graph/create", json={"name": "Greedy", "nodes": [node]}) as answer:
+        made = await answer.json()
+    [warning] = made["validation_warnings"]
+    assert (warning["code"], warning["node_id"], warning["field"]) == ("resource-limit", "a", "resources.gpu")
+    async with http.post("/graph/run", json={"graph_id": made["graph_id"], "wait_s": 20}) as answer:
+        state = await answer.json()
+    assert (state["status"], state["error_message"]) == ("failed", warning["message"])
+    assert state["current_state"]["execution_path"] == []
 
 
 async def test_websocket_clients_are_listed_while_they_are_there(http, ask):

@@ -38,6 +38,33 @@ def test_the_command_line_comes_before_the_environment(monkeypatch, tmp_path):
     assert (config.host, config.port, options.explicit_port) == ("::1", 0, True)
 
 
+def test_resources_come_from_the_command_line_or_the_environment(monkeypatch, user_home):
+    monkeypatch.setenv("WFE_RESOURCES", '{"gpu": 1, "db": 4}')
+    assert parse()[1].to_config().resources == {"gpu": 1, "db": 4}
+    monkeypatch.setenv("WFE_RESOURCES", "gpu=2, db=3")
+    assert parse()[1].to_config().resources == {"gpu": 2, "db": 3}
+    assert parse("--resource", "gpu=1", "run", "x.json", "--resource", "tpu=8")[1].resources == ("tpu=8",)
+    assert parse("--resource", "gpu=1", "--resource", "db=2")[1].to_config().resources == {"gpu": 1, "db": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("gpu", '"gpu" is no resource with its number, such as gpu=1'),
+        ("gpu=x", '"gpu=x" is no resource with its number, such as gpu=1'),
+        ("gpu=-1", '"gpu=-1" is no resource with its number, such as gpu=1'),
+        ("gpu=1,gpu=2", 'the resource "gpu" is there twice'),
+        ('{"gpu": -1}', "setting resources.gpu (in the environment: WFE_RESOURCES): Input should be greater"),
+        ('{"gpu": ', "it is no JSON object"),
+        ("g pu=1", "setting resources.g pu"),
+    ],
+)
+def test_a_resource_that_is_none_is_refused_with_the_reason(monkeypatch, capsys, text, reason):
+    monkeypatch.setenv("WFE_RESOURCES", text)
+    assert main(["tools"]) == 2
+    assert reason in capsys.readouterr().err
+
+
 def test_common_options_may_stand_on_either_side_of_a_command():
     for arguments in (["--database", "x.db", "runs"], ["runs", "--database", "x.db"]):
         assert parse(*arguments)[1].database == "x.db"

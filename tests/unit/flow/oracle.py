@@ -17,7 +17,8 @@ from engine.flow.expressions import Scope, StepView, compile_expression
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
 
 UNRESOLVED, TAKEN, SKIPPED = "unresolved", "taken", "skipped"
-PENDING, RUNNING, COMPLETED, FAILED = "pending", "running", "completed", "failed"
+PENDING, WAITING, RUNNING = "pending", "waiting", "running"
+COMPLETED, FAILED = "completed", "failed"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Oracle:
         self.errors: dict[str, str | None] = dict.fromkeys(self.nodes)
         self.decided = dict.fromkeys(range(len(self.edges)), UNRESOLVED)
         self.resolved = dict.fromkeys(range(len(self.edges)), UNRESOLVED)
+        self.queued: dict[str, list[EdgeDefinition]] = {}  # they wait for tokens; with their taken wires
         self.running: dict[str, Step] = {}
         self.finished: list[str] = []
         self.failing = False
@@ -150,9 +152,14 @@ class Oracle:
         if not self.failing and self._exits(name):
             self.status = COMPLETED
             self.running.clear()
+            self.queued.clear()
             self.ended_early = True
             return
         self._settle()
+
+    def grant(self, name: str) -> None:
+        """The queued step of this node has its tokens and starts."""
+        self._run(name, self._values(self.nodes[name], self.queued.pop(name)))
 
     def _fail(self, node: NodeDefinition, error: Exception) -> None:
         self.now[node.id] = FAILED
@@ -235,7 +242,9 @@ class Oracle:
         if not self.failing:
             while self._resolve_edges() or self._look_at_nodes() or self._look_at_loops():
                 pass
-        if not self.running:
+        if self.failing:
+            self.queued.clear()
+        if not self.running and not self.queued:
             self.status = FAILED if self.failing else COMPLETED
 
     def _resolve_edges(self) -> bool:
@@ -269,7 +278,7 @@ class Oracle:
     def _look_at_loops(self) -> bool:
         """A loop's pass is over when nothing in its body goes on any more. Inner loops are looked at first."""
         for loop in self.loops:
-            if loop.over or any(self.now[name] in (PENDING, RUNNING) for name in loop.body):
+            if loop.over or any(self.now[name] in (PENDING, WAITING, RUNNING) for name in loop.body):
                 continue
             again = any(
                 self.decided[number] == TAKEN
@@ -294,27 +303,37 @@ class Oracle:
                 inner.over = False
 
     def _start(self, name: str, again: Loop | None = None) -> None:
-        arguments = self._arguments(
-            self.nodes[name]
-        )  # before the reset: the wires of the pass just ended count
+        node = self.nodes[name]
+        wires = self._wires(node)  # before the reset: the wires of the pass just ended count
+        arguments = self._values(node, wires)
         if again is not None:
             self._reset(again)
+        if node.resources:
+            self.now[name] = WAITING
+            self.queued[name] = wires
+        else:
+            self._run(name, arguments)
+
+    def _run(self, name: str, arguments: dict[str, Any]) -> None:
         self.now[name] = RUNNING
         self.visits[name] += 1
         self.path.append(name)
         self.running[name] = Step(arguments, copy.deepcopy(self.state), self.visits[name])
 
-    def _arguments(self, node: NodeDefinition) -> dict[str, Any]:
+    def _wires(self, node: NodeDefinition) -> list[EdgeDefinition]:
+        return [
+            edge
+            for number, edge in enumerate(self.edges)
+            if edge.to_node == node.id
+            and edge.to_port is not None
+            and edge.from_node in self.reachable
+            and self.resolved[number] == TAKEN
+        ]
+
+    def _values(self, node: NodeDefinition, taken: list[EdgeDefinition]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for parameter in self.tools[node.function_name].parameters:
-            wires = [
-                edge
-                for number, edge in enumerate(self.edges)
-                if edge.to_node == node.id
-                and edge.to_port == parameter
-                and edge.from_node in self.reachable
-                and self.resolved[number] == TAKEN
-            ]
+            wires = [edge for edge in taken if edge.to_port == parameter]
             if wires:
                 latest = max(wires, key=lambda edge: _last_index(self.finished, edge.from_node))
                 value = self.results[latest.from_node]

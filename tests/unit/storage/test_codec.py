@@ -24,6 +24,7 @@ fields = {
     "Durability": st.sampled_from(get_args(Durability)),
     "Any": json_values(),
     "dict[str, Any] | None": st.none() | st.dictionaries(st.text(max_size=4), json_values(), max_size=3),
+    "dict[str, int]": st.dictionaries(st.text(max_size=4), counts, max_size=3),
     "dict[str, Any]": st.dictionaries(st.text(max_size=4), json_values(), max_size=3),
     "tuple[str, ...]": st.lists(st.text(max_size=4), max_size=3).map(tuple),
     "tuple[int, ...]": st.lists(counts, max_size=3).map(tuple),
