@@ -2,7 +2,7 @@
 
 import sys
 
-from wfe_desktop.cli import main
+from wfe_desktop.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

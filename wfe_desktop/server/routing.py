@@ -202,17 +202,19 @@ class _Writer:
     """Turns answers into responses by the types that the route declares."""
 
     def __init__(self, answers: Mapping[int, Any]) -> None:
-        self._adapters = {
-            status: pydantic.TypeAdapter(kind) for status, kind in answers.items() if kind is not None
-        }
+        self._answers = answers
+        self._adapters: dict[int, pydantic.TypeAdapter[Any]] = {}  # made when they are first needed
 
     def write(self, answer: Answer) -> web.Response:
-        adapter = self._adapters.get(answer.status)
-        if adapter is None:
+        kind = self._answers.get(answer.status)
+        if kind is None:
             return web.Response(status=answer.status, headers=answer.headers)
+        if answer.status not in self._adapters:
+            self._adapters[answer.status] = pydantic.TypeAdapter(kind)
         return web.Response(
             status=answer.status,
-            body=adapter.dump_json(answer.value, by_alias=True) + b"\n",  # for terminals
+            body=self._adapters[answer.status].dump_json(answer.value, by_alias=True)
+            + b"\n",  # for terminals
             content_type="application/json",
             headers=answer.headers,
         )

@@ -10,11 +10,10 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import pyflakes.checker
-import pyflakes.messages
-from radon.visitors import ComplexityVisitor
+if TYPE_CHECKING:
+    import pyflakes.messages  # with radon, a quarter of what all built-in tools take to import; loaded when used
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 IssueKind = Literal[
@@ -261,6 +260,8 @@ def walk_functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, Funct
 
 
 def _measure(name: str, node: FunctionNode) -> FunctionMetrics:
+    from radon.visitors import ComplexityVisitor
+
     visitor = ComplexityVisitor()
     visitor.visit(node)
     return FunctionMetrics(
@@ -390,6 +391,8 @@ def _share(part: int, whole: int) -> float:
 
 def _find_faults(tree: ast.Module, name: str, lines: list[str]) -> list[pyflakes.messages.Message]:
     """What pyflakes says, without lines that carry "noqa"."""
+    import pyflakes.checker
+
     found = pyflakes.checker.Checker(tree, filename=name).messages
     return [
         fault
@@ -403,6 +406,8 @@ def _is_excused(line: int, lines: list[str]) -> bool:
 
 
 def _is_unused_import(fault: pyflakes.messages.Message) -> bool:
+    import pyflakes.messages
+
     return isinstance(fault, pyflakes.messages.UnusedImport)
 
 
