@@ -6,24 +6,25 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
 from engine.errors import DatabaseInUse, ValidationError
+from engine.execution.engine import ExecutionEngine
+from engine.execution.output import logged_only
 from engine.execution.services import Services, open_services
-from engine.flow.presenter import present
 from engine.flow.strict_json import parse_json
 from engine.flow.validation import check_runnable, validate_graph
-from engine.model.events import JournalEntry, RunCancelled, RunCompleted, RunFailed
+from engine.model.events import JournalEntry, RunCancelled, RunCompleted, RunFailed, StepProgress
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.status import RunStatus
 from wfe_desktop.document.files import load_graph_file
 from wfe_desktop.options import StartOptions
+from wfe_desktop.progress import REFRESH_S, View, make_view
 from wfe_desktop.terminal import complain, leave, notice, print_json
 
 CLOSE_TIMEOUT_S: Final = 3.0
@@ -112,20 +113,26 @@ def _check(graph: GraphDefinition, services: Services) -> None:
 
 def _run(services: Services, graph: GraphDefinition, initial_state: dict[str, Any]) -> int:
     engine = services.engine
-    happened: SimpleQueue[JournalEntry] = SimpleQueue()
+    happened: SimpleQueue[JournalEntry | StepProgress] = SimpleQueue()
 
     def listen(entries: Sequence[JournalEntry]) -> None:
         for entry in entries:
             happened.put(entry)
 
-    unsubscribe = engine.subscribe(listen)
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(
+            logged_only()
+        )  # stdout is for the final state, stderr has what they print as events
+        stack.callback(engine.subscribe(listen))
+        stack.callback(engine.subscribe_progress(happened.put))
+        cancelling = stack.enter_context(_cancel_on_signals(engine))
         run_id = engine.execute_workflow(_store(services, graph), initial_state)
-        with _cancel_on_signals(services, run_id):
-            _show_until_the_end(happened, run_id)
+        view = make_view(graph, lambda: engine.request_status(run_id).result())
+        stack.callback(view.close)
+        cancelling.begin(run_id, view)
+        _show_until_the_end(happened, run_id, view)
         run = engine.wait(run_id)
-    finally:
-        unsubscribe()
+        view.end(run)
     print_json(run.current_state.data)
     if run.error_message:
         complain(run.error_message)
@@ -140,36 +147,58 @@ def _store(services: Services, graph: GraphDefinition) -> str:
     return services.graphs.create_graph(graph)
 
 
-def _show_until_the_end(happened: SimpleQueue[JournalEntry], run_id: str) -> None:
+def _show_until_the_end(happened: SimpleQueue[JournalEntry | StepProgress], run_id: str, view: View) -> None:
     while True:
-        entry = happened.get()
-        if entry.run_id != run_id:
+        try:
+            found = happened.get(timeout=REFRESH_S)
+        except Empty:
+            view.refresh()
             continue
-        event = present(entry)
-        notice(f"{_clock(event.timestamp)}  {event.message}")
-        if isinstance(entry.event, RunCompleted | RunFailed | RunCancelled):
+        if found.run_id != run_id:
+            continue
+        view.show(found)
+        if isinstance(found, JournalEntry) and isinstance(
+            found.event, RunCompleted | RunFailed | RunCancelled
+        ):
             return
+        view.refresh()
 
 
-def _clock(at: datetime) -> str:
-    return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+class _Cancelling:
+    """What Ctrl-C and SIGTERM do: the first one cancels the run in order; a second Ctrl-C ends the process at once."""
+
+    def __init__(self, engine: ExecutionEngine) -> None:
+        self._engine = engine
+        self._asked = False
+        self._run: tuple[str, View] | None = None
+
+    def begin(self, run_id: str, view: View) -> None:
+        """From now on there is something to cancel."""
+        self._run = run_id, view
+        if self._asked:
+            self._cancel()
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._asked and number == signal.SIGINT:
+            if self._run is not None:
+                self._run[1].close()
+            os._exit(EXIT_STATUS[RunStatus.CANCELLED])
+        self._asked = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._run is not None:
+            run_id, view = self._run
+            view.announce_cancel()
+            self._engine.request_cancel(run_id)
 
 
 @contextmanager
-def _cancel_on_signals(services: Services, run_id: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM cancel the run in order; the second Ctrl-C ends the process at once."""
-    asked = False
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            os._exit(EXIT_STATUS[RunStatus.CANCELLED])
-        asked = True
-        services.engine.request_cancel(run_id)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+def _cancel_on_signals(engine: ExecutionEngine) -> Iterator[_Cancelling]:
+    cancelling = _Cancelling(engine)
+    before = {number: signal.signal(number, cancelling.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield cancelling
     finally:
         for number, old in before.items():
             signal.signal(number, old)

@@ -14,7 +14,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 Emit = Callable[[int, str, str], None]
@@ -171,7 +172,7 @@ class _Stream:
         # A log handler that writes here: the record itself was taken in already.
         if step is not None and sys._getframe(1).f_code is not _HANDLER_CODE:  # noqa: SLF001 - the one way to tell
             step.write(self._name, text)
-        if self.real is not None:
+        if self.real is not None and (step is None or _echoes):
             self.real.write(text)
         return len(text)
 
@@ -211,6 +212,18 @@ class _Handler(logging.Handler):
 _handler = _Handler()
 _lock = threading.Lock()
 _users = 0
+_echoes = True
+
+
+@contextmanager
+def logged_only() -> Iterator[None]:
+    """Within, what steps print goes to their logs alone: for a program whose own output it would disturb."""
+    global _echoes  # noqa: PLW0603 - the streams are the interpreter's own globals
+    _echoes = False
+    try:
+        yield
+    finally:
+        _echoes = True
 
 
 def install() -> None:
