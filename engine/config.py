@@ -58,6 +58,16 @@ class AppConfig(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     api_token: SecretStr | None = None
+    max_connections: int = Field(
+        default=256,
+        ge=8,
+        le=10_000,
+        description="Connections that the server holds, those of WebSockets included.",
+    )
+    max_websockets: int = Field(default=200, ge=1, le=10_000, description="WebSockets that the server holds.")
+    max_requests_per_s: int = Field(
+        default=5_000, ge=10, le=1_000_000, description="Requests a second from which on the server says 429."
+    )
 
     @field_validator("resources", mode="before")
     @classmethod

@@ -24,10 +24,11 @@ from wfe_desktop.server import (
     system_routes,
     waiting_routes,
 )
-from wfe_desktop.server.connections import connection_factory, is_own
+from wfe_desktop.server.connections import connection_factory, connection_of
 from wfe_desktop.server.context import ServerContext
-from wfe_desktop.server.failures import to_http_error
+from wfe_desktop.server.failures import HttpError, to_http_error
 from wfe_desktop.server.hub import Hub
+from wfe_desktop.server.limits import Limits
 from wfe_desktop.server.openapi import PREFIX
 from wfe_desktop.server.peers import OwnerFinder, choose_finder
 from wfe_desktop.server.routing import ROUTES, Handler, Route
@@ -51,11 +52,17 @@ PORTS_TRIED: Final = 100
 SHUTDOWN_GRACE_S: Final = 2.0
 KEEPALIVE_S: Final = 30.0
 LINGER_S: Final = 1.0
+BACKLOG: Final = 128
+ACCEPTED_A_TURN: Final = 8
+"""Connections that are taken in one turn of the loop; the window's is next."""
+
+RETRY_AFTER: Final = {"Retry-After": "5"}
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 GUARD: Final = web.AppKey("guard", Guard)
 CONTEXT: Final = web.AppKey("context", ServerContext)
+LIMITS: Final = web.AppKey("limits", Limits)
 PAGES: Final[web.AppKey[set[Any]]] = web.AppKey("pages", set)
 """The handlers of what is given without a token: pages and their files, the same for everybody and without data."""
 
@@ -78,7 +85,7 @@ def routes() -> list[Route]:
 
 
 def create_app(services: Services, *, needs_token: bool) -> web.Application:
-    """The application around an open engine; ``app[GUARD]`` must be set before it is started.
+    """The application around an open engine; ``app[GUARD]`` and ``app[LIMITS]`` must be set before it is started.
 
     The server's own parts begin with the application's start-up and end with its clean-up. ``needs_token``: nobody
     comes in without one.
@@ -157,7 +164,16 @@ async def _answer_errors(request: web.Request, handler: Next) -> web.StreamRespo
 @web.middleware
 async def _check_request(request: web.Request, handler: Next) -> web.StreamResponse:
     """Before anything looks at what is asked for."""
-    request.app[GUARD].check(request, needs_token=not (is_own(request) or _is_page(request)))
+    connection, limits = connection_of(request), request.app[LIMITS]
+    if connection.is_surplus:
+        raise HttpError(503, "the server has all the connections it takes", headers=RETRY_AFTER, closes=True)
+    try:
+        needs_token = not (connection.is_own or _is_page(request))
+        request.app[GUARD].check(request, connection.peer, needs_token=needs_token)
+    except HttpError:
+        await limits.hold_refusal()
+        raise
+    await limits.admit()
     return await handler(request)
 
 
@@ -254,13 +270,15 @@ async def _serve(services: Services, bound: socket.socket, host: str, address: s
         raise StartRefused("nobody could be let in: set WFE_API_TOKEN to a secret of your own")
     app = create_app(services, needs_token=find_owner is None)
     app[GUARD] = Guard(names, port, token)
+    app[LIMITS] = limits = Limits(services.config, knows_owners=find_owner is not None)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_GRACE_S)
     try:
         await runner.setup()
         settings = {"access_log": None, "keepalive_timeout": KEEPALIVE_S, "lingering_time": LINGER_S}
         listener = await asyncio.get_running_loop().create_server(
-            connection_factory(runner, find_owner, **settings), sock=bound
+            connection_factory(runner, limits, find_owner, **settings), sock=bound, backlog=ACCEPTED_A_TURN
         )
+        bound.listen(BACKLOG)  # asyncio takes the one number for both
     except BaseException:
         await runner.cleanup()
         raise
@@ -301,7 +319,7 @@ def _bind(address: str, port: int, tries: int) -> socket.socket:
             if os.name == "posix":
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((address, candidate))
-            bound.listen(128)  # binding alone does not tell that somebody else listens there
+            bound.listen(BACKLOG)  # binding alone does not tell that somebody else listens there
         except OSError as error:
             bound.close()
             if error.errno == errno.EADDRINUSE:

@@ -1,44 +1,86 @@
-"""One accepted connection: what is decided before there is a request, and answers where none can be read.
-
-This is the place for what concerns connections as such: who is on the other end of a loopback socket, how many
-there may be, and how fast requests may come.
-"""
+"""One accepted connection: what is decided before there is a request, and answers where none can be read."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, cast
 
 from aiohttp import web
 
 from wfe_desktop.server import peers
 from wfe_desktop.server.failures import HttpError, internal_error
+from wfe_desktop.server.limits import Limits, Place
 from wfe_desktop.server.security import ANSWER_HEADERS
+
+UNREAD_S: Final = 30.0
+"""How long an answer may lie unread before the connection is cut off."""
 
 log = logging.getLogger(__name__)
 
 
 class HttpConnection(web.RequestHandler):
-    """aiohttp's connection, with our form of errors. ``find_owner`` is None where owners cannot be told, or do not count.
+    """aiohttp's connection, with our form of errors, counted, and with a known owner where that can be told.
 
-    ``is_own``: a process of the user whose program this is holds the other end. It is asked once, when the connection
-    is made: the other end cannot change hands but by the will of who has it.
+    The owner is asked for once, when the connection is made: the other end cannot change hands but by the will of
+    who has it.
     """
 
-    __slots__ = ("_find_owner", "is_own")
+    __slots__ = ("_cut_off", "_find_owner", "_limits", "_place", "is_own", "peer")
 
-    def __init__(self, manager: web.Server, *, find_owner: peers.OwnerFinder | None, **settings: Any) -> None:
+    def __init__(
+        self, manager: web.Server, limits: Limits, find_owner: peers.OwnerFinder | None, **settings: Any
+    ) -> None:
         super().__init__(manager, **settings)
+        self._limits = limits
         self._find_owner = find_owner
+        self._place = Place.NONE
+        self._cut_off: asyncio.TimerHandle | None = None
         self.is_own = False
+        """Whether a process of the user whose program this is holds the other end."""
+        self.peer = ""
+        """Who is on the other end, as well as that is known."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
+        peer = transport.get_extra_info("peername")
+        owner = None
         if self._find_owner is not None:
-            self.is_own = peers.is_own(self._find_owner, transport)
+            owner = peers.find_owner(self._find_owner, transport)
+            self.is_own = owner == os.geteuid()
+        self.peer = f"user {owner}" if owner is not None else str(peer[0] if peer else "")
+        self._place = self._limits.connect(is_stranger=not self.is_own)
+        if self._place is Place.NONE:
+            cast("asyncio.Transport", transport).abort()
         super().connection_made(transport)
+
+    @property
+    def is_surplus(self) -> bool:
+        """Whether there are too many already, so that all it gets is to be told so."""
+        return self._place is not Place.SERVED
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Called by the loop."""
+        self._limits.disconnect(self._place, is_stranger=not self.is_own)
+        self._place = Place.NONE
+        if self._cut_off is not None:
+            self._cut_off.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Called by the loop, when the other end reads more slowly than we write; it is not waited for without end."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._cut_off = self._loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Called by the loop."""
+        if self._cut_off is not None:
+            self._cut_off.cancel()
+            self._cut_off = None
+        super().resume_writing()
 
     async def drained(self) -> None:
         """Until the socket has taken what was written, as far as it has to before more is."""
@@ -66,13 +108,15 @@ class HttpConnection(web.RequestHandler):
         return response
 
 
-def is_own(request: web.BaseRequest) -> bool:
-    """Whether the request comes from a process of the user whose program this is."""
-    return isinstance(request.protocol, HttpConnection) and request.protocol.is_own
+def connection_of(request: web.BaseRequest) -> HttpConnection:
+    """The connection by which the request came."""
+    connection = request.protocol
+    assert isinstance(connection, HttpConnection), "the server makes no others"
+    return connection
 
 
 def connection_factory(
-    runner: web.AppRunner, find_owner: peers.OwnerFinder | None, **settings: Any
+    runner: web.AppRunner, limits: Limits, find_owner: peers.OwnerFinder | None, **settings: Any
 ) -> Callable[[], asyncio.Protocol]:
     """What the listening socket calls for each connection. ``settings`` are aiohttp's for a RequestHandler."""
     loop = asyncio.get_running_loop()
@@ -80,6 +124,6 @@ def connection_factory(
     assert server is not None, "the runner must be set up"
 
     def accept() -> asyncio.Protocol:
-        return HttpConnection(server, find_owner=find_owner, loop=loop, auto_decompress=False, **settings)
+        return HttpConnection(server, limits, find_owner, loop=loop, auto_decompress=False, **settings)
 
     return accept

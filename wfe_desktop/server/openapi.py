@@ -19,7 +19,7 @@ from wfe_desktop.server.routing import Route
 
 PREFIX: Final = "/api/v1"
 _REFERENCE: Final = "#/components/schemas/{model}"
-_ANY_ERRORS: Final = (400, 401, 403, 413, 415, 421, 500, 503)
+_ANY_ERRORS: Final = (400, 401, 403, 413, 415, 421, 429, 500, 503)
 _BODY_ERRORS: Final = (408,)
 _ERROR_TEXTS: Final = {
     400: "The request or the graph is wrong; `details.problems` has everything that is, each with its place.",
@@ -32,6 +32,7 @@ _ERROR_TEXTS: Final = {
     413: "The body is too large.",
     415: "The body is not declared as JSON, or compressed.",
     421: "The Host header is not one of the server's names.",
+    429: "Too many requests a second, or wrong tokens; try again after Retry-After seconds.",
     500: "A fault of ours; `details.reference` is the number under which the log has it.",
     503: "The engine is closing, or the database cannot be used; try again after Retry-After seconds.",
 }
@@ -240,7 +241,12 @@ def _error_response(status: int) -> dict[str, Any]:
         "description": _ERROR_TEXTS[status],
         "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="ErrorBody")}}},
     }
-    headers = {412: ("ETag", "string"), 503: ("Retry-After", "integer"), 401: ("WWW-Authenticate", "string")}
+    headers = {
+        412: ("ETag", "string"),
+        503: ("Retry-After", "integer"),
+        429: ("Retry-After", "integer"),
+        401: ("WWW-Authenticate", "string"),
+    }
     if status in headers:
         name, kind = headers[status]
         response["headers"] = {name: {"schema": {"type": kind}}}

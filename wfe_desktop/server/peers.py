@@ -43,14 +43,14 @@ def choose_finder(address: str) -> OwnerFinder | None:
     return next((finder for finder in (ask_kernel, look_in_tables) if _recognises_us(finder, address)), None)
 
 
-def is_own(finder: OwnerFinder, transport: Any) -> bool:
-    """Whether a process of the user whose program this is holds the other end of the asyncio transport."""
+def find_owner(finder: OwnerFinder, transport: Any) -> int | None:
+    """The user whose process holds the other end of the asyncio transport."""
     peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     if not (peer and here):
-        return False  # it is closed already
+        return None  # it is closed already
     with suppress(OSError, ValueError):
-        return finder(peer[:2], here[:2]) == os.geteuid()
-    return False
+        return finder(peer[:2], here[:2])
+    return None
 
 
 def ask_kernel(peer: Address, here: Address) -> int | None:

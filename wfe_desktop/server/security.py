@@ -22,6 +22,7 @@ from aiohttp import hdrs, web
 from engine.config import AppConfig
 from engine.errors import WorkflowError
 from wfe_desktop.server.failures import HttpError
+from wfe_desktop.server.limits import WrongTokens
 from wfe_desktop.server.tokens import tokens_of
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -53,15 +54,16 @@ class Guard:
     """
 
     def __init__(self, hosts: Iterable[str], port: int, token: str | None) -> None:
+        self._wrong_tokens = WrongTokens()
         self._hosts = frozenset(authority for host in hosts for authority in _authorities(host, port))
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
         self._token = token.encode() if token else None
 
-    def check(self, request: web.BaseRequest, *, needs_token: bool) -> None:
-        """Lets the request pass, or raises what it is answered with.
+    def check(self, request: web.BaseRequest, peer: str, *, needs_token: bool) -> None:
+        """Lets the request pass, or raises what it is answered with. ``peer`` says who sent it.
 
         Raises:
-            HttpError: 400, 401, 403 or 421.
+            HttpError: 400, 401, 403, 421 or 429.
         """
         if not request.raw_path.startswith("/"):
             raise HttpError(400, "the request target must be a path", closes=True)
@@ -73,11 +75,15 @@ class Guard:
         if any(site not in FETCH_SITES for site in request.headers.getall("Sec-Fetch-Site", [])):
             raise HttpError(403, "requests from other sites are refused", closes=True)
         if needs_token:
-            self._check_token(request)
+            self._check_token(request, peer)
 
-    def _check_token(self, request: web.BaseRequest) -> None:
+    def _check_token(self, request: web.BaseRequest, peer: str) -> None:
         given = tokens_of(request)
+        if given:
+            self._wrong_tokens.check(peer)
         if self._token is None or len(given) != 1 or not hmac.compare_digest(given[0], self._token):
+            if given:
+                self._wrong_tokens.add(peer)
             raise HttpError(
                 401, "a bearer token is required", headers={"WWW-Authenticate": "Bearer"}, closes=True
             )

@@ -29,7 +29,6 @@ from wfe_desktop.server.subscriber import ALL_RUNS, GRAPH_KEY, Subscriber
 from wfe_desktop.server.tokens import SUBPROTOCOL, subprotocols
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
-MAX_CLIENTS: Final = 200
 MAX_SUBSCRIPTIONS: Final = 1_000
 PING_EVERY_S: Final = 20.0
 CLOSE_GRACE_S: Final = 2.0
@@ -265,7 +264,7 @@ async def websocket(server: ServerContext, request: web.Request) -> web.WebSocke
             "this address speaks WebSocket",
             headers={"Upgrade": "websocket", "Connection": "Upgrade"},
         )
-    if server.closing.is_set() or len(server.hub.clients) >= MAX_CLIENTS:
+    if server.closing.is_set() or len(server.hub.clients) >= server.services.config.max_websockets:
         raise HttpError(503, "no more connections are taken now", headers={"Retry-After": "5"}, closes=True)
     offers = subprotocols(request)
     if (

@@ -8,11 +8,10 @@ import threading
 import time
 from collections.abc import Iterator
 
-from PySide6.QtCore import Qt, QTimer
-
 from engine.model.events import JournalEntry, RunEvent, StepCompleted, StepStarted
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.run import EventRecord, to_datetime
+from tests.gap_meter import GapMeter
 from tests.gui.window.conftest import Hand
 from wfe_desktop.models.log import LogModel
 from wfe_desktop.panels.log import LogPanel
@@ -20,34 +19,6 @@ from wfe_desktop.panels.log import LogPanel
 NODES = 120
 EVENTS_A_SECOND = 1_000
 SECONDS = 2.0
-
-
-class GapMeter:
-    """How long the loop was busy, as seen from a timer that wants to fire every 5 ms."""
-
-    def __init__(self) -> None:
-        self.gaps_ms: list[float] = []
-        self._last = time.thread_time()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(5)
-        self._timer.timeout.connect(self._beat)
-
-    def start(self) -> None:
-        """Measure from now on."""
-        self._last = time.thread_time()
-        self._timer.start()
-
-    def at(self, share: float) -> float:
-        """The gap in milliseconds that this share of all gaps does not exceed."""
-        self._timer.stop()
-        ordered = sorted(self.gaps_ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-    def _beat(self) -> None:
-        now = time.thread_time()
-        self.gaps_ms.append((now - self._last) * 1000)
-        self._last = now
 
 
 def make_events() -> Iterator[RunEvent]:

@@ -1,9 +1,11 @@
 """The server on Qt's event loop, as it runs beside the window (the other tests here run on asyncio's own)."""
 
 import asyncio
+import sys
 
 import aiohttp
 
+from tests.gap_meter import GapMeter
 from tests.integration.server.conftest import read_reply
 
 
@@ -47,3 +49,51 @@ async def test_the_server_closes_in_order_on_this_loop(http, server):
         message = await socket.receive(timeout=5)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
         await closing
+
+
+FLOOD = """
+import asyncio, collections, sys, time
+
+async def ask_again_and_again(port, end, counts):
+    asked = f"GET /graphs HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode()
+    while time.monotonic() < end:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            while time.monotonic() < end:
+                writer.write(asked)
+                head = await reader.readuntil(b"\\r\\n\\r\\n")
+                counts[head[9:12].decode()] += 1
+                length = head.lower().split(b"content-length: ")[1].split(b"\\r\\n")[0]
+                await reader.readexactly(int(length))
+        except (OSError, EOFError):
+            await asyncio.sleep(0.01)
+
+async def main():
+    counts = collections.Counter()
+    end = time.monotonic() + float(sys.argv[2])
+    await asyncio.gather(*(ask_again_and_again(int(sys.argv[1]), end, counts) for _ in range(300)))
+    print(*(f"{status}={count}" for status, count in counts.items()))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_flood_of_requests_is_turned_back_and_the_loop_of_the_window_stays_free(
+    server, collected_on_the_gui_thread
+):
+    meter = GapMeter()
+    meter.start()
+    command = [sys.executable, "-I", "-S", "-c", FLOOD, str(server.port), "2"]
+    flood = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await flood.communicate()
+    counts = dict(part.split("=") for part in output.decode().split())
+    assert meter.at(0.99) < 50, (
+        f"p50 {meter.at(0.5):.0f}, p99 {meter.at(0.99):.0f}, most {meter.at(1.0):.0f} ms, {counts}"
+    )
+    assert int(counts["200"]) > 0
+    assert int(counts["429"]) > 0, counts
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+        assert (await read_reply(reader)).status == 200
+        writer.close()

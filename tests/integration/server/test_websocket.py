@@ -317,8 +317,8 @@ async def test_a_plain_request_is_told_what_is_spoken_here(http):
         assert answer.headers["Upgrade"] == "websocket"
 
 
-async def test_there_is_a_limit_to_connections(http, connect, monkeypatch):
-    monkeypatch.setattr(websocket_module, "MAX_CLIENTS", 2)
+async def test_there_is_a_limit_to_connections(http, connect, services):
+    services.config = services.config.model_copy(update={"max_websockets": 2})
     first, second = await connect(), await connect()
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await http.ws_connect("/ws")
