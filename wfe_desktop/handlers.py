@@ -19,8 +19,8 @@ from wfe_desktop.dialogs.open_graph import OpenGraphDialog
 from wfe_desktop.dialogs.shortcuts import ShortcutsDialog
 from wfe_desktop.document import clipboard
 from wfe_desktop.document.edits import EdgeKey, GraphEditError
-from wfe_desktop.document.layout import layout
 from wfe_desktop.editors import Editor
+from wfe_desktop.layout import layout
 from wfe_desktop.workbench import Workbench
 
 

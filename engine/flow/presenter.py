@@ -111,7 +111,7 @@ def _describe(event: RunEvent) -> tuple[str, str | None, str, dict[str, Any]]:
 
 def _describe_accepted(event: RunAccepted) -> tuple[str, str | None, str, dict[str, Any]]:
     data: dict[str, Any] = {"status": "pending", "graph_id": event.graph_id}
-    data["graph_version"] = event.graph_version
+    data["graph_version"], data["graph_name"] = event.graph_version, event.graph_name
     message = f'Run of "{event.graph_name}" accepted'
     if event.breakpoints:
         data["breakpoints"] = list(event.breakpoints)

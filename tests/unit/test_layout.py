@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition
-from wfe_desktop.document.layout import layout
+from wfe_desktop.layout import complete_places, layout, stored_places
 
 
 def graph(count, pairs, entry=None):
@@ -94,3 +94,23 @@ def test_five_thousand_nodes_and_a_long_chain_take_about_a_second():
     places = layout(graph(5_000, pairs))
     assert time.process_time() - started < 3.0  # about 0.3 alone; this machine may be busy
     assert all(places[f"n{a}"][0] < places[f"n{b}"][0] for a, b in pairwise(range(5_000)))
+
+
+def test_what_has_no_place_goes_below_what_has_one():
+    plain = graph(4, [(0, 1), (1, 2), (2, 3)])
+    ui = {
+        "nodes": {
+            "n0": {"x": 10, "y": 20},
+            "n1": {"x": "nan", "y": 0},
+            "n2": {"x": 1e9, "y": 0},
+            "n3": 5,
+            "gone": {"x": 0, "y": 0},
+        }
+    }
+    placed = plain.model_copy(update={"ui": ui})
+    assert stored_places(placed) == {"n0": (10.0, 20.0), "gone": (0.0, 0.0)}
+    places = complete_places(placed, stored_places(placed), {"n0": (100.0, 300.0)})
+    assert places["n0"] == (10.0, 20.0)
+    assert set(places) == {"n0", "n1", "n2", "n3"}
+    assert min(places[name][1] for name in ("n1", "n2", "n3")) >= 320
+    assert complete_places(plain, {}) == layout(plain)

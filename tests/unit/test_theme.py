@@ -72,3 +72,20 @@ def test_an_unknown_category_keeps_its_colour(theme):
     assert theme.category_color("Astronomy") == theme.category_color("Astronomy")
     assert theme.category_color("Code review") == "#4DB6AC"
     assert themes.category_icon("Astronomy") in themes.icon_names()
+
+
+def test_the_page_for_browsers_wears_the_same_colours(project_root):
+    style = (project_root / "resources" / "page" / "page.css").read_text()
+    dark, light = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    tokens = {"dark": dict(re.findall(r"--([\w-]+): (#\w+);", dark))}
+    tokens["light"] = tokens["dark"] | dict(re.findall(r"--([\w-]+): (#\w+);", light))
+    for theme in (DARK, LIGHT):
+        for name, color in tokens[theme.name].items():
+            if name.removesuffix("-text") in theme.status:
+                wanted = (theme.status_text if name.endswith("-text") else theme.status)[
+                    name.removesuffix("-text")
+                ]
+            else:
+                wanted = getattr(theme, name)
+            assert color == wanted, (theme.name, name)
+    assert not re.search(r"#[0-9A-Fa-f]{3,8}\b|rgb", style[style.index("* { box-sizing") :])

@@ -29,14 +29,13 @@ from wfe_desktop.canvas.spec import (
 )
 from wfe_desktop.canvas.style import Style
 from wfe_desktop.canvas.viewer import WorkflowViewer
-from wfe_desktop.document.layout import layout
+from wfe_desktop.layout import complete_places, stored_places
 from wfe_desktop.theme import Theme
 
 EdgeMark = Literal["taken", "skipped"]
 
 _BULK = 60
 """From so many changed items on, they are put in as a batch."""
-_FARTHEST = 400_000.0
 _ROUTED_EDGES = 900
 """Up to so many edges, all look for their way again after a batch; beyond, only those that run back."""
 
@@ -100,7 +99,7 @@ class Stage:
 
     def _places(self, graph: GraphDefinition, wanted: GraphSpec) -> dict[str, tuple[float, float]]:
         """Where nodes go: as the graph says; else where they are shown; else where the layout puts them."""
-        known = _stored_places(graph)
+        known = stored_places(graph)
         self.unplaced = {node_id for node_id in wanted.nodes if node_id not in known}
         if not self.unplaced:
             return known
@@ -115,15 +114,7 @@ class Stage:
         for node_id, spec in wanted.nodes.items():
             anatomy = measure(spec, self.scenery.style)
             sizes[node_id] = (anatomy.width, anatomy.height)
-        laid_out = layout(graph, sizes)
-        if len(missing) == len(wanted.nodes):
-            return laid_out
-        below = max(known[node_id][1] + sizes[node_id][1] for node_id in wanted.nodes if node_id in known)
-        top = min(laid_out[node_id][1] for node_id in missing)
-        for node_id in missing:  # under what has its place, so that nothing is covered
-            x, y = laid_out[node_id]
-            known[node_id] = (x, y - top + below + 80.0)
-        return known
+        return complete_places(graph, known, sizes)
 
     def _update_items(self, wanted: GraphSpec, places: Mapping[str, tuple[float, float]]) -> None:
         before = self.shown
@@ -290,17 +281,3 @@ class Stage:
             pipe.restyle()
         self.viewer.overview.forget()
         self.viewer.viewport().update()
-
-
-def _stored_places(graph: GraphDefinition) -> dict[str, tuple[float, float]]:
-    """The places that ``graph.ui`` gives; what is no place is left out, wherever it comes from."""
-    nodes = graph.ui.get("nodes")
-    places: dict[str, tuple[float, float]] = {}
-    for node_id, place in nodes.items() if isinstance(nodes, Mapping) else ():
-        try:
-            x, y = float(place["x"]), float(place["y"])
-        except (TypeError, KeyError, ValueError, OverflowError):
-            continue
-        if abs(x) <= _FARTHEST and abs(y) <= _FARTHEST:  # not for NaN either
-            places[node_id] = (x, y)
-    return places

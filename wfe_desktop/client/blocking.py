@@ -129,6 +129,7 @@ class Client:
     delete_graph = _blocking(AsyncClient.delete_graph)
     list_versions = _blocking(AsyncClient.list_versions)
     compare_versions = _blocking(AsyncClient.compare_versions)
+    get_layout = _blocking(AsyncClient.get_layout)
 
     # Runs
     execute_workflow = _blocking(AsyncClient.execute_workflow)

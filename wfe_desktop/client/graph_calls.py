@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from wfe_desktop.client.results import (
     GraphCreated,
     GraphDiff,
+    GraphLayout,
     GraphLine,
     GraphUpdated,
     GraphValidated,
@@ -96,4 +97,20 @@ class GraphCalls(Transport):
             GraphDiff,
             names={"graph_id": graph_id},
             query=given(from_version=from_version, to_version=to_version),
+        )
+
+    async def get_layout(
+        self, graph_id: str, version: int | None = None, direction: Literal["right", "down"] | None = None
+    ) -> GraphLayout:
+        """Where the nodes of a graph stand: to the right as in the window, or laid out downwards.
+
+        Raises:
+            GraphNotFound: there is no such graph, or version of it.
+        """
+        return await self._call(
+            "GET",
+            "/graph/{graph_id}/layout",
+            GraphLayout,
+            names={"graph_id": graph_id},
+            query=given(version=version, direction=direction),
         )

@@ -336,6 +336,26 @@ class GraphVersions:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The top left corner of a node, in pixels."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class GraphLayout:
+    """Where every node stands; they are ``node_width`` x ``node_height`` pixels."""
+
+    graph_id: str
+    version: int
+    direction: Literal["right", "down"]
+    node_width: float
+    node_height: float
+    nodes: dict[str, Place]
+
+
+@dataclass(frozen=True, slots=True)
 class Differences:
     """Nodes or edges, as JSON."""
 

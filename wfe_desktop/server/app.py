@@ -19,7 +19,7 @@ from wfe_desktop.server import (
     docs_routes,
     fork_routes,
     graph_routes,
-    pages,
+    layout_routes,
     run_routes,
     system_routes,
     waiting_routes,
@@ -30,6 +30,7 @@ from wfe_desktop.server.failures import HttpError, to_http_error
 from wfe_desktop.server.hub import Hub
 from wfe_desktop.server.limits import Limits
 from wfe_desktop.server.openapi import PREFIX
+from wfe_desktop.server.page import front_page, pages
 from wfe_desktop.server.peers import OwnerFinder, choose_finder
 from wfe_desktop.server.routing import ROUTES, Handler, Route
 from wfe_desktop.server.security import (
@@ -76,6 +77,7 @@ def routes() -> list[Route]:
         waiting_routes.table,
         fork_routes.table,
         graph_routes.table,
+        layout_routes.table,
         run_routes.history,
         system_routes.tools,
         system_routes.table,
@@ -115,7 +117,7 @@ def create_app(services: Services, *, needs_token: bool) -> web.Application:
             add(prefix + _pattern(route, table), partial(handler, context))
         for path in ("/ws", "/ws/monitor"):
             app.router.add_route("GET", prefix + path, partial(websocket, context))
-        for page in (*pages.pages, *docs_routes.pages):
+        for page in (*pages, *docs_routes.pages):
             page_handler = partial(page.handler, context)
             open_to_all.add(page_handler)
             app.router.add_get(prefix + page.path, page_handler)
@@ -141,7 +143,7 @@ def _pattern(route: Route, routes: Sequence[Route]) -> str:
 
 
 async def _page_or_json(json: Handler, context: ServerContext, request: web.Request) -> web.StreamResponse:
-    return await (system_routes.page if system_routes.wants_page(request) else json)(context, request)
+    return await (front_page if system_routes.wants_page(request) else json)(context, request)
 
 
 @web.middleware

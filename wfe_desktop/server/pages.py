@@ -9,11 +9,12 @@ in an address or a cookie. A page links ``page/access.css`` for that dialog.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from aiohttp import web
+from aiohttp import ETag, hdrs, web
 
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.routing import Handler
@@ -30,23 +31,25 @@ class Page:
 def serve_files(folder: str, types: Mapping[str, str]) -> Handler:
     """The handler of a path that ends in ``{name}``: files of resources/``folder``, with their types by name.
 
-    No other name is looked for.
+    No other name is looked for. A browser keeps them and asks each time whether they are still the same (304).
     """
 
     @functools.cache
-    def read(name: str) -> bytes:
-        return (resources.files("resources") / folder / name).read_bytes()
+    def read(name: str) -> tuple[bytes, str]:
+        content = (resources.files("resources") / folder / name).read_bytes()
+        return content, hashlib.sha256(content).hexdigest()[:32]
 
     async def handler(server: ServerContext, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         if name not in types:
             raise web.HTTPNotFound
-        content = await server.database.run(read, name)
-        return web.Response(body=content, content_type=types[name], charset="utf-8")
+        content, tag = await server.database.run(read, name)
+        if any(known.value == tag for known in request.if_none_match or ()):
+            response = web.Response(status=304)
+        else:
+            response = web.Response(body=content, content_type=types[name], charset="utf-8")
+        response.etag = ETag(tag)
+        response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+        return response
 
     return handler
-
-
-pages = (
-    Page("/page/{name}", serve_files("page", {"access.js": "text/javascript", "access.css": "text/css"})),
-)

@@ -13,7 +13,6 @@ from typing import Any, Final
 from aiohttp import web
 
 from wfe_desktop.server.context import SERVICE_NAME, ServerContext, program_version
-from wfe_desktop.server.page import PAGE_POLICY, render_page
 from wfe_desktop.server.payloads import PageQuery
 from wfe_desktop.server.routing import PAGE_HEADERS, Answer, Call, NoQuery, Notes, RouteTable, page_headers
 from wfe_desktop.server.system_payloads import (
@@ -202,13 +201,3 @@ async def about(_call: Call[NoQuery]) -> Answer:
 def wants_page(request: web.Request) -> bool:
     """Whether a browser asks, rather than a program."""
     return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-
-
-async def page(_server: ServerContext, request: web.Request) -> web.Response:
-    """The page at ``/``. It is given to everybody, so there is no data in it."""
-    text = render_page(request.headers.get("Host", ""))
-    return web.Response(
-        text=text,
-        content_type="text/html",
-        headers={"Content-Security-Policy": PAGE_POLICY, "Vary": "Accept"},
-    )

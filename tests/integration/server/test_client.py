@@ -200,6 +200,9 @@ async def test_graphs_are_stored_changed_compared_and_deleted(client):
         await client.update_graph(graph_id, chain("add"), expected_version=1)
     assert (caught.value.status, caught.value.details["version"]) == (412, 2)
     assert [line.version for line in (await client.list_versions(graph_id)).versions] == [2, 1]
+    assert list((await client.get_layout(graph_id, direction="down")).nodes) == [
+        node["id"] for node in (await client.get_graph(graph_id))["nodes"]
+    ]
     diff = await client.compare_versions(graph_id)
     assert [node["id"] for node in diff.nodes.added] == ["n1"]
     assert diff.fields["name"] == {"before": "One", "after": "Two"}

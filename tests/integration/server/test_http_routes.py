@@ -1,17 +1,18 @@
 import asyncio
-import base64
-import hashlib
 import io
 import json
 import logging
+import re
 import threading
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from engine.flow.strict_json import parse_json
 from tests.integration.server.conftest import chain
 from wfe_desktop.server import routing
+from wfe_desktop.server.page import FILES
 
 pytestmark = pytest.mark.plain_loop
 
@@ -290,14 +291,80 @@ async def test_health_and_the_front_door(http):
     for path in ("/", "/api/v1/"):
         async with http.get(path, headers={"Accept": "*/*"}) as answer:
             assert (await answer.json())["message"] == "Agent Workflow Engine is running"
-    async with http.get("/", headers={"Accept": "text/html,*/*"}) as answer:
-        assert answer.content_type == "text/html"
+    for path in ("/", "/api/v1/"):
+        async with http.get(path, headers={"Accept": "text/html,*/*"}) as answer:
+            assert answer.content_type == "text/html"
+            assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_page_is_made_of_files_of_its_own_and_of_no_inline_part(http):
+    async with http.get("/", headers={"Accept": "text/html"}) as answer:
+        policy = answer.headers["Content-Security-Policy"]
         page = await answer.text()
-        style = page[page.index("<style>") + len("<style>") : page.index("</style>")]
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        assert f"style-src 'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
-        assert "<script" not in page
-        assert f"{http._base_url.host}:{http._base_url.port}/graph/run" in page
+    host = f"{http._base_url.host}:{http._base_url.port}"
+    for part in (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        f"ws://{host} ",
+        "require-trusted-types",
+    ):
+        assert part in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<style|style=|<script(?! type=\"module\" src=)|\son\w+=|https?:", page)
+    linked = set(re.findall(r'(?:href|src)="(page/[^"]+)"', page))
+    assert linked <= {f"page/{name}" for name in FILES}
+    for name, kind in FILES.items():
+        async with http.get(f"/page/{name}") as answer:
+            assert (answer.status, answer.content_type, answer.charset) == (200, kind, "utf-8")
+            assert answer.headers["Cache-Control"] == "no-cache"
+            tag = answer.headers["ETag"]
+            text = await answer.text()
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|new Function|document\.write|https?://(?!www\.w3\.org/2000/svg)",
+            text,
+        )
+        for other in re.findall(r'from "\./([^"]+)"', text):
+            assert other in FILES
+        async with http.get(f"/page/{name}", headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+    for name in ("index.html", "nothing.js", "..%2fswagger%2fstart.js", "%2e%2e"):
+        async with http.get(URL(f"http://{host}/page/{name}", encoded=True)) as answer:
+            assert answer.status == 404
+
+
+async def test_the_layout_is_as_the_window_has_it_and_complete(http):
+    graph = {
+        "name": "Placed",
+        "nodes": [{"id": name, "function_name": "add"} for name in ("a", "b", "c")],
+        "edges": [
+            {"from_node": "a", "to_node": "b"},
+            {"from_node": "a", "to_node": "c", "condition": "state.total > 1000"},
+        ],
+        "ui": {"nodes": {"a": {"x": 5, "y": 7}, "b": {"x": 405, "y": 7}, "c": {"x": "far"}}},
+    }
+    async with http.post("/graph/create", json=graph) as answer:
+        graph_id = (await answer.json())["graph_id"]
+
+    async def read(**query):
+        async with http.get(f"/graph/{graph_id}/layout", params=query) as answer:
+            assert answer.status == 200
+            return await answer.json()
+
+    right = await read()
+    assert (right["graph_id"], right["version"], right["direction"]) == (graph_id, 1, "right")
+    assert right["nodes"]["a"] == {"x": 5, "y": 7}
+    assert right["nodes"]["b"] == {"x": 405, "y": 7}
+    assert right["nodes"]["c"]["y"] >= 7 + right["node_height"]  # below what has its place
+    down = (await read(direction="down", version=1))["nodes"]
+    assert down["a"]["y"] + right["node_height"] < down["b"]["y"] == down["c"]["y"]
+    assert abs(down["b"]["x"] - down["c"]["x"]) >= right["node_width"]
+    async with http.delete(f"/graph/{graph_id}"):
+        pass
+    assert (await read(version=1))["nodes"] == right["nodes"]  # its runs can still be drawn
+    for query, status in (({}, 404), ({"version": 9}, 404), ({"direction": "up"}, 400)):
+        async with http.get(f"/graph/{graph_id}/layout", params=query) as answer:
+            assert answer.status == status
 
 
 async def test_tools_are_listed_with_their_parameters(http):

@@ -184,6 +184,7 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
     )
     assert error["detail"]["details"]["version"] == 2
     await check("GET", "/graph/{graph_id}/versions", 200, names=graph)
+    await check("GET", "/graph/{graph_id}/layout", 200, names=graph)
     diff = await check("GET", "/graph/{graph_id}/diff", 200, names=graph)
     assert diff["fields"].keys() == {"name", "entry_point", "max_steps"}
     await check("GET", "/graphs", 200, params={"limit": 1})

@@ -27,6 +27,42 @@ LABEL_ROOM = 84.0
 
 _SWEEPS = 4
 _LANES_PER_NODE = 2
+_FARTHEST = 400_000.0
+_BELOW = 80.0
+
+
+def stored_places(graph: GraphDefinition) -> dict[str, Position]:
+    """The places that ``graph.ui`` gives; what is no place is left out, wherever it comes from."""
+    nodes = graph.ui.get("nodes")
+    places: dict[str, Position] = {}
+    for node_id, place in nodes.items() if isinstance(nodes, Mapping) else ():
+        try:
+            x, y = float(place["x"]), float(place["y"])
+        except (TypeError, KeyError, ValueError, OverflowError):
+            continue
+        if abs(x) <= _FARTHEST and abs(y) <= _FARTHEST:  # not for NaN either
+            places[node_id] = (x, y)
+    return places
+
+
+def complete_places(
+    graph: GraphDefinition, known: Mapping[str, Position], sizes: Mapping[str, Size] | None = None
+) -> dict[str, Position]:
+    """A place for every node: the known ones, and for the others that of the layout, under what has its place."""
+    sizes = sizes or {}
+    places = {node.id: known[node.id] for node in graph.nodes if node.id in known}
+    missing = [node.id for node in graph.nodes if node.id not in places]
+    if not missing:
+        return places
+    laid_out = layout(graph, sizes)
+    if not places:
+        return laid_out
+    below = max(y + sizes.get(node_id, DEFAULT_SIZE)[1] for node_id, (_, y) in places.items())
+    top = min(laid_out[node_id][1] for node_id in missing)
+    for node_id in missing:
+        x, y = laid_out[node_id]
+        places[node_id] = (x, y - top + below + _BELOW)
+    return places
 
 
 def layout(graph: GraphDefinition, sizes: Mapping[str, Size] | None = None) -> dict[str, Position]:
