@@ -107,13 +107,14 @@ def list_runs(options: StartOptions, *, limit: int, as_json: bool) -> int:
             run.status.value,
             _local(run.accepted_at),
             "" if run.duration_s is None else f"{run.duration_s:.3f} s",
+            run.parent_run_id or "",
             run.forked_from or "",
             run.error_message or "",
         )
         for run in page.executions
     ]
     print_table(
-        ("ID", "WORKFLOW", "STATUS", "ACCEPTED", "DURATION", "FORKED FROM", "ERROR"),
+        ("ID", "WORKFLOW", "STATUS", "ACCEPTED", "DURATION", "PARENT", "FORKED FROM", "ERROR"),
         rows,
         "There were no runs yet.",
     )

@@ -94,7 +94,9 @@ def _open_services(options: StartOptions, spare: Path) -> Services:
     except DatabaseInUse:
         if options.database is not None or "WFE_DATABASE_URL" in os.environ:
             raise
-        notice("The database is in use by another program: this run will not be in its history.")
+        notice(
+            "The database is in use by another program: this run will not be in its history, and finds no workflows there."
+        )
         config = config.model_copy(update={"database_url": f"sqlite:///{spare / 'workflows.db'}"})
         services = open_services(config)
     for failure in services.load_failures:

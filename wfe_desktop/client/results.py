@@ -45,17 +45,18 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a step waits for: a signal with this name and JSON Schema, a time, a decision, its next try, or, ``since`` then,
-    so many tokens of ``resources``.
+    """What a step waits for: a signal with this name and JSON Schema, a time, a decision, its next try, the end of a run
+    that it started, or, ``since`` then, so many tokens of ``resources``.
     """
 
-    kind: Literal["signal", "time", "decision", "retry", "resources"]
+    kind: Literal["signal", "time", "decision", "retry", "resources", "run"]
     signal: str | None = None
     message: str = ""
     schema: dict[str, Any] | None = None
     due_at: datetime | None = None
     resources: dict[str, int] | None = None
     since: datetime | None = None
+    child_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class StepInfo:
     items_total: int | None
     waits_for: Waiting | None
     taken_from: str | None
+    child_run_ids: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class RunState:
     edges_taken: list[int]
     edges_skipped: list[int]
     seq: int
+    parent_run_id: str | None
+    parent_node_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ class StepLine:
     inputs: StepInputs | None = None
     inputs_omitted: bool = False
     taken_from: str | None = None
+    child_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,8 @@ class RunLine:
     error_message: str | None
     step_count: int
     forked_from: str | None
+    parent_run_id: str | None
+    parent_node_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,8 +226,14 @@ class RunCalls(Transport):
         end_date: datetime | None = None,
         limit: int | None = None,
         offset: int | None = None,
+        parent_run_id: str | None = None,
+        *,
+        top_level: bool | None = None,
     ) -> History:
-        """Runs, newest first, by itself 50. ``start_date`` is included, ``end_date`` is not; both by acceptance."""
+        """Runs, newest first, by itself 50. ``start_date`` is included, ``end_date`` is not; both by acceptance.
+
+        With ``parent_run_id``, the runs that steps of that run started; with ``top_level``, only runs that no step started.
+        """
         body = given(
             graph_id=graph_id,
             status=status,
@@ -235,6 +241,8 @@ class RunCalls(Transport):
             end_date=end_date,
             limit=limit,
             offset=offset,
+            parent_run_id=parent_run_id,
+            top_level=top_level,
         )
         return await self._call("POST", "/history/executions", History, body=body)
 

@@ -107,6 +107,8 @@ class HistoryRequest(Request):
     status: Status | None = None
     start_date: Utc | None = Field(default=None, description="Accepted at or after this time.")
     end_date: Utc | None = Field(default=None, description="Accepted before this time.")
+    parent_run_id: Id | None = Field(default=None, description="Started by steps of this run.")
+    top_level: bool = Field(default=False, description="Without the runs that steps of others started.")
     limit: PageSize = 50
     offset: Seq = 0
 
@@ -299,6 +301,7 @@ class StepOut(AnswerBody):
     items_total: int | None
     waits_for: Waiting | None
     taken_from: str | None
+    child_run_ids: list[str]
 
     @classmethod
     def of(cls, step: StepInfo) -> StepOut:
@@ -313,6 +316,7 @@ class StepOut(AnswerBody):
             items_total=step.items_total,
             waits_for=step.waits_for,
             taken_from=step.taken_from,
+            child_run_ids=list(step.child_run_ids),
         )
 
 
@@ -335,6 +339,8 @@ class RunState(AnswerBody):
     edges_taken: list[int]
     edges_skipped: list[int]
     seq: int
+    parent_run_id: str | None
+    parent_node_id: str | None
 
     @classmethod
     def of(cls, run: RunSnapshot) -> RunState:
@@ -357,6 +363,8 @@ class RunState(AnswerBody):
             edges_taken=sorted(run.edges_taken),
             edges_skipped=sorted(run.edges_skipped),
             seq=run.seq,
+            parent_run_id=run.parent_run_id,
+            parent_node_id=run.parent_node_id,
         )
 
 
@@ -439,6 +447,8 @@ class RunLine(AnswerBody):
     error_message: str | None
     step_count: int
     forked_from: str | None
+    parent_run_id: str | None
+    parent_node_id: str | None
 
     @classmethod
     def of(cls, run: RunSummary) -> RunLine:
@@ -455,6 +465,8 @@ class RunLine(AnswerBody):
             error_message=run.error_message,
             step_count=run.step_count,
             forked_from=run.forked_from,
+            parent_run_id=run.parent_run_id,
+            parent_node_id=run.parent_node_id,
         )
 
 

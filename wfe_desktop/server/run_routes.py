@@ -431,6 +431,8 @@ async def search_history(call: Call[NoQuery], body: HistoryRequest) -> Answer:
         end_date=body.end_date,
         limit=body.limit,
         offset=body.offset,
+        parent_run_id=body.parent_run_id,
+        top_level=body.top_level,
     )
     return Answer(
         History.model_construct(

@@ -52,7 +52,8 @@ class StepInputsOut(AnswerBody):
 class StepLine(AnswerBody):
     """One attempt of a step, or of an item of it (from 0). ``result_omitted``, ``inputs_omitted``: too large for a list.
 
-    ``inputs`` are there where they were asked for and the step has started. ``taken_from`` is the run from which a fork has it.
+    ``inputs`` are there where they were asked for and the step has started. ``taken_from`` is the run from which a fork has it,
+    ``child_run_id`` the run of another graph that it started.
     """
 
     node_id: str
@@ -71,6 +72,7 @@ class StepLine(AnswerBody):
     inputs: StepInputsOut | None
     inputs_omitted: bool
     taken_from: str | None
+    child_run_id: str | None
 
     @classmethod
     def of(cls, step: StepRecord, given: StepInputs | None = None, *, in_full: bool = False) -> StepLine:
@@ -94,6 +96,7 @@ class StepLine(AnswerBody):
             inputs=None if too_large else inputs,
             inputs_omitted=too_large,
             taken_from=step.taken_from,
+            child_run_id=step.child_run_id,
         )
 
 
