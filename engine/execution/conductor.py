@@ -24,7 +24,7 @@ from engine.execution.executors import Executors
 from engine.execution.families import Families, Opened
 from engine.execution.inbox import Call, Inbox, Report
 from engine.execution.live_run import LiveRun
-from engine.execution.recorder import CannotGoOn, Recorder, Subscriber
+from engine.execution.recorder import CannotGoOn, Commits, Recorder, Subscriber
 from engine.execution.snapshots import take_snapshot
 from engine.execution.timers import Timers
 from engine.execution.token_pool import TokenPool
@@ -122,6 +122,10 @@ class Conductor:
     @property
     def last_seq(self) -> int:
         return self._recorder.next_seq - 1
+
+    @property
+    def commits(self) -> Commits:
+        return self._recorder.commits
 
     @property
     def active_runs(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
 
 from engine.execution.live_run import LiveRun
 from engine.failpoints import failpoint
@@ -26,6 +28,14 @@ class CannotGoOn(Exception):
     """The engine has to end with work unrecorded; nothing of it was announced."""
 
 
+@dataclass(slots=True)
+class Commits:
+    """How many commits there were, and how long they took in all: written with the turn, read by anybody."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
 class Recorder:
     """Numbers what is decided, commits it, tells those who subscribed. With the engine's turn, ``subscribe`` aside.
 
@@ -40,6 +50,7 @@ class Recorder:
         self._stopped = stopped
         self._stand_still = stand_still
         self.problem: str | None = None
+        self.commits = Commits()
         self.next_seq = store.last_seq() + 1
         self._entries: list[JournalEntry] = []
         self._changed: dict[str, LiveRun] = {}
@@ -86,12 +97,15 @@ class Recorder:
 
     def _write(self, batch: Batch) -> str | None:
         """Commit it; else why the disk does not take it."""
+        began = perf_counter()
         try:
             self._store.append(batch)
         except Exception as error:
             if not is_storage_error(error):
                 raise
             return explain(error, self._store.database.path)
+        self.commits.count += 1
+        self.commits.seconds += perf_counter() - began
         return None
 
     def tell(self) -> None:

@@ -13,7 +13,7 @@ from engine.execution.conductor import Conductor
 from engine.execution.following import follow_journal
 from engine.execution.history import RunHistory
 from engine.execution.preparing import PreparedGraphs
-from engine.execution.recorder import Subscriber
+from engine.execution.recorder import Commits, Subscriber
 from engine.execution.step_inputs import Key as StepKey
 from engine.execution.step_inputs import find_inputs, key_of
 from engine.flow.presenter import present
@@ -81,6 +81,11 @@ class EngineWatch(RunHistory):
     def storage_problem(self) -> str | None:
         """Why nothing can be recorded just now, so that all work stands still, and what to do; None where all is well."""
         return self._conductor.storage_problem
+
+    @property
+    def commits(self) -> Commits:
+        """How many commits the journal has had since the engine was opened, and how long they took."""
+        return self._conductor.commits
 
     @property
     def running_steps(self) -> int:

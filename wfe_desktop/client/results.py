@@ -485,11 +485,16 @@ class ResourceUsage:
 
 @dataclass(frozen=True, slots=True)
 class EngineMetrics:
+    """``abandoned_threads`` are still busy with a step that was given up. ``commit_s`` is the time of all ``commits``."""
+
     active_runs: int
     running_steps: int
+    abandoned_threads: int
     workers: int
     last_seq: int
     resources: dict[str, ResourceUsage]
+    commits: int
+    commit_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,7 +506,36 @@ class ServerMetrics:
     requests_in_progress: int
     requests_by_status: dict[int, int]
     websocket_connections: int
+    websocket_queued: int
+    websocket_dropped: int
     events_dispatched: int
+    journal_lag_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class DurationsHistogram:
+    """``up_to_s``: for each duration in seconds, how many took no longer."""
+
+    count: int
+    sum_s: float
+    up_to_s: dict[float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    """Runs since the server started; ``ended`` by status."""
+
+    accepted: int
+    ended: dict[str, int]
+    durations: DurationsHistogram
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics:
+    """Attempts of steps since the server started, by outcome."""
+
+    ended: dict[str, int]
+    durations: DurationsHistogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,6 +545,8 @@ class Metrics:
     process: ProcessMetrics
     engine: EngineMetrics
     server: ServerMetrics
+    runs: RunMetrics
+    steps: StepMetrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,14 @@ class ServerCalls(Transport):
         """Memory and processor time of the program, what the engine does, and what the server was asked."""
         return await self._call("GET", "/system/metrics", Metrics)
 
+    async def prometheus_metrics(self) -> str:
+        """The same in the text format of Prometheus.
+
+        Raises:
+            WorkflowError: the server was installed without its extra ``metrics``.
+        """
+        return await self._call("GET", "/metrics", str)
+
     async def list_connections(self) -> list[ConnectionLine]:
         """The server's WebSocket clients, the longest connected first."""
         return (await self._call("GET", "/ws/connections", Connections)).connections

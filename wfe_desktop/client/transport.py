@@ -111,7 +111,7 @@ class Transport:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """One request. ``names`` fill the path; what is None in ``query`` is left out."""
+        """One request. ``names`` fill the path; what is None in ``query`` is left out. ``answer``: text as it is for ``str``."""
         url = self.address + path.format_map(
             {key: quote(value, safe="") for key, value in (names or {}).items()}
         )
@@ -123,6 +123,8 @@ class Transport:
             sent["Content-Type"] = "application/json"
             data = json.dumps(body, default=_text).encode()
         content = await self._exchange(method, url, data, sent)
+        if answer is str:
+            return cast("T", content.decode())
         return read(answer, content or b"null")
 
     async def _exchange(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]) -> bytes:

@@ -195,8 +195,11 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 async def _open(app: web.Application) -> None:
     context = app[CONTEXT]
+    context.hub.on_entries = context.measures.take
     context.hub.start()
-    context.hub.start_after(await context.database.run(context.services.states.last_seq))
+    states = context.services.states
+    context.measures.know_started(await context.database.run(states.unfinished_runs))
+    context.hub.start_after(await context.database.run(states.last_seq))
 
 
 async def _close_connections(app: web.Application) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from engine.execution.services import Services
 from wfe_desktop.server.hub import Hub
+from wfe_desktop.server.measures import Measures
 from wfe_desktop.server.subscriber import Subscriber
 from wfe_desktop.server.threads import DatabaseThreads
 
@@ -54,6 +55,7 @@ class ServerContext:
     closing: asyncio.Event
     needs_token: bool = False
     counters: Counters = field(default_factory=Counters)
+    measures: Measures = field(default_factory=Measures)
     connections: set[Connection] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
 

@@ -39,6 +39,7 @@ ERROR_NAMES: dict[int, str] = {
     421: "MisdirectedRequest",
     429: "TooManyRequests",
     500: "InternalError",
+    501: "NotImplemented",
     503: "ServiceUnavailable",
 }
 """The name that goes with each status where the error has none of its own."""

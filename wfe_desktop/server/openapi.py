@@ -34,6 +34,7 @@ _ERROR_TEXTS: Final = {
     421: "The Host header is not one of the server's names.",
     429: "Too many requests a second, or wrong tokens; try again after Retry-After seconds.",
     500: "A fault of ours; `details.reference` is the number under which the log has it.",
+    501: "This needs a part of the program that is not installed; the message says which.",
     503: "The engine is closing, or the database cannot be used; try again after Retry-After seconds.",
 }
 _ABOUT: Final = """Draw a workflow of Python functions, run it, watch it.
@@ -213,7 +214,7 @@ def _operation(route: Route, schemas: Mapping[_Key, Any], shown: Shown) -> dict[
         answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
         responses[str(status)] = answer
         if kind is not None:
-            answer["content"] = {"application/json": {"schema": schemas[route.name, status]}}
+            answer["content"] = {route.notes.media: {"schema": schemas[route.name, status]}}
         if route.notes.answer_headers and status < 300:
             answer["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}}

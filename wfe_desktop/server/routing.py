@@ -51,6 +51,14 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is no JSON. ``content_type`` is the whole header."""
+
+    body: bytes
+    content_type: str
+
+
 Handler = Callable[[ServerContext, web.Request], Awaitable[web.StreamResponse]]
 Plain = Callable[[Call[Query]], Awaitable[Answer]]
 WithBody = Callable[[Call[Query], Made], Awaitable[Answer]]
@@ -61,13 +69,15 @@ class Notes:
     """What the documentation cannot tell from the types.
 
     ``example`` is a body, ``query`` are parameters: pasted, they work. ``GRAPH_ID``, ``RUN_ID`` and ``NODE_ID`` in them
-    stand for what is there. ``headers`` are those a request may have, ``answer_headers`` those of a good answer.
+    stand for what is there. ``headers`` are those a request may have, ``answer_headers`` those of a good answer, which is of
+    the type ``media``.
     """
 
     example: Any = None
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +216,9 @@ class _Writer:
         self._adapters: dict[int, pydantic.TypeAdapter[Any]] = {}  # made when they are first needed
 
     def write(self, answer: Answer) -> web.Response:
+        if isinstance(answer.value, Text):
+            headers = {**answer.headers, "Content-Type": answer.value.content_type}
+            return web.Response(status=answer.status, body=answer.value.body, headers=headers)
         kind = self._answers.get(answer.status)
         if kind is None:
             return web.Response(status=answer.status, headers=answer.headers)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Literal
 
 from pydantic import Field
 
 from engine.model.run import ResourceUsage
 from engine.model.tool import InputPort, OutputPort, PortType, Tool
+from wfe_desktop.server.measures import Histogram
 from wfe_desktop.server.payloads import AnswerBody
 
 
@@ -120,32 +122,78 @@ class ProcessMetrics(AnswerBody):
 
 
 class EngineMetrics(AnswerBody):
-    """Each of the ``resources``: ``in_use`` of its ``limit`` tokens, of which ``abandoned`` are held by calls that were
-    given up and have not returned, and how many steps are ``waiting`` for some.
+    """``abandoned_threads`` are still busy with a step that was given up. ``commit_s`` is the time of all ``commits``.
+
+    Each of the ``resources``: ``in_use`` of its ``limit`` tokens, of which ``abandoned`` are held by calls that were given
+    up and have not returned, and how many steps are ``waiting`` for some.
     """
 
     active_runs: int
     running_steps: int
+    abandoned_threads: int
     workers: int
     last_seq: int
     resources: dict[str, ResourceUsage]
+    commits: int
+    commit_s: float
 
 
 class ServerMetrics(AnswerBody):
-    """Counted since the server started. Statuses are those of the answers."""
+    """Counted since the server started. Statuses are those of the answers.
+
+    ``journal_lag_events`` are committed and not handed out yet; ``websocket_queued`` messages wait for their clients;
+    ``websocket_dropped`` clients were given up for reading too slowly.
+    """
 
     uptime_s: float
     requests_total: int
     requests_in_progress: int
     requests_by_status: dict[int, int]
     websocket_connections: int
+    websocket_queued: int
+    websocket_dropped: int
     events_dispatched: int
+    journal_lag_events: int
+
+
+class DurationsHistogram(AnswerBody):
+    """``up_to_s``: for each duration in seconds, how many took no longer; ``count`` is how many there were."""
+
+    count: int
+    sum_s: float
+    up_to_s: dict[float, int]
+
+    @classmethod
+    def of(cls, found: Histogram) -> DurationsHistogram:
+        below = accumulate(found.counts)
+        return cls(
+            count=found.count,
+            sum_s=round(found.sum_s, 6),
+            up_to_s=dict(zip(found.bounds_s, below, strict=False)),
+        )
+
+
+class RunMetrics(AnswerBody):
+    """Runs since the server started; ``ended`` by status. One that is retried ends again."""
+
+    accepted: int
+    ended: dict[str, int]
+    durations: DurationsHistogram
+
+
+class StepMetrics(AnswerBody):
+    """Attempts of steps since the server started, by outcome: completed, failed, retried, skipped, cancelled."""
+
+    ended: dict[str, int]
+    durations: DurationsHistogram
 
 
 class Metrics(AnswerBody):
     process: ProcessMetrics
     engine: EngineMetrics
     server: ServerMetrics
+    runs: RunMetrics
+    steps: StepMetrics
 
 
 class ConnectionLine(AnswerBody):

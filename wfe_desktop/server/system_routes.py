@@ -14,17 +14,30 @@ from aiohttp import web
 
 from wfe_desktop.server.context import SERVICE_NAME, ServerContext, program_version
 from wfe_desktop.server.payloads import PageQuery
-from wfe_desktop.server.routing import PAGE_HEADERS, Answer, Call, NoQuery, Notes, RouteTable, page_headers
+from wfe_desktop.server.prometheus import render_metrics
+from wfe_desktop.server.routing import (
+    PAGE_HEADERS,
+    Answer,
+    Call,
+    NoQuery,
+    Notes,
+    RouteTable,
+    Text,
+    page_headers,
+)
 from wfe_desktop.server.system_payloads import (
     About,
     ConnectionLine,
     Connections,
     DatabaseHealth,
+    DurationsHistogram,
     EngineMetrics,
     Health,
     Metrics,
     ProcessMetrics,
+    RunMetrics,
     ServerMetrics,
+    StepMetrics,
     SystemHealth,
     ToolOut,
     ToolsHealth,
@@ -108,37 +121,71 @@ async def system_health(call: Call[NoQuery]) -> Answer:
 
 @table.plain("GET", "/system/metrics", "Measure the program", query=NoQuery, answers={200: Metrics})
 async def system_metrics(call: Call[NoQuery]) -> Answer:
-    """Memory and processor time of the process, what the engine does, its resources, and what the server was asked."""
-    server, engine = call.server, call.server.services.engine
+    """Memory and processor time of the process, what the engine does, what the server was asked, and how runs and steps
+    ended and how long they took.
+    """
+    return Answer(await _measure(call.server))
+
+
+@table.plain(
+    "GET",
+    "/metrics",
+    "Measure the program, for Prometheus",
+    query=NoQuery,
+    answers={200: str},
+    errors=(501,),
+    notes=Notes(media="text/plain"),
+)
+async def prometheus_metrics(call: Call[NoQuery]) -> Answer:
+    """The figures of `/system/metrics` in the text format of Prometheus. Needs the extra `metrics`."""
+    body, content_type = render_metrics(await _measure(call.server))
+    return Answer(Text(body, content_type))
+
+
+async def _measure(server: ServerContext) -> Metrics:
+    engine, measures, hub = server.services.engine, server.measures, server.hub
     times = os.times()
     resident, peak = _memory_bytes()
     resources = await asyncio.shield(asyncio.wrap_future(engine.request_resources()))
-    return Answer(
-        Metrics(
-            process=ProcessMetrics(
-                pid=os.getpid(),
-                memory_rss_bytes=resident,
-                memory_peak_bytes=peak,
-                cpu_user_s=times.user,
-                cpu_system_s=times.system,
-                threads=threading.active_count(),
-            ),
-            engine=EngineMetrics(
-                active_runs=engine.active_runs,
-                running_steps=engine.running_steps,
-                workers=engine.worker_count,
-                last_seq=engine.last_seq,
-                resources=resources,
-            ),
-            server=ServerMetrics(
-                uptime_s=server.uptime_s,
-                requests_total=server.counters.by_status.total(),
-                requests_in_progress=server.counters.in_progress,
-                requests_by_status=dict(sorted(server.counters.by_status.items())),
-                websocket_connections=len(server.connections),
-                events_dispatched=server.hub.delivered,
-            ),
-        )
+    return Metrics(
+        process=ProcessMetrics(
+            pid=os.getpid(),
+            memory_rss_bytes=resident,
+            memory_peak_bytes=peak,
+            cpu_user_s=times.user,
+            cpu_system_s=times.system,
+            threads=threading.active_count(),
+        ),
+        engine=EngineMetrics(
+            active_runs=engine.active_runs,
+            running_steps=engine.running_steps,
+            abandoned_threads=engine.abandoned_steps,
+            workers=engine.worker_count,
+            last_seq=engine.last_seq,
+            resources=resources,
+            commits=engine.commits.count,
+            commit_s=round(engine.commits.seconds, 6),
+        ),
+        server=ServerMetrics(
+            uptime_s=server.uptime_s,
+            requests_total=server.counters.by_status.total(),
+            requests_in_progress=server.counters.in_progress,
+            requests_by_status=dict(sorted(server.counters.by_status.items())),
+            websocket_connections=len(server.connections),
+            websocket_queued=sum(connection.client.queued for connection in server.connections),
+            websocket_dropped=hub.dropped,
+            events_dispatched=hub.delivered,
+            journal_lag_events=max(0, engine.last_seq - hub.dispatched),
+        ),
+        runs=RunMetrics(
+            accepted=measures.runs_accepted,
+            ended=dict(measures.runs_ended),
+            durations=DurationsHistogram.of(measures.run_durations),
+        ),
+        steps=StepMetrics(
+            ended=dict(measures.steps_ended),
+            durations=DurationsHistogram.of(measures.step_durations),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import sys
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -160,12 +161,12 @@ class Checked:
                 return None
             assert answer.content_type in response["content"]
             schema = response["content"][answer.content_type]["schema"]
-            body = json.loads(content)
+            body = json.loads(content) if answer.content_type == "application/json" else content.decode()
         Draft202012Validator({**schema, "components": self._document["components"]}).validate(body)
         return body
 
 
-async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_document, server):
+async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_document, server, monkeypatch):
     check = Checked(http, await read_document())
     created = await check("POST", "/graph/create", 201, json=chain("add", "no_such_tool", ui={"x": 1}))
     graph = {"graph_id": created["graph_id"]}
@@ -233,8 +234,11 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
         await socket.receive_json()
         connections = await check("GET", "/ws/connections", 200)
         assert connections["connections"][0]["subscriptions"] == ["*"]
-    for path in ("/", "/health", "/system/health", "/system/metrics", "/openapi.json"):
+    for path in ("/", "/health", "/system/health", "/system/metrics", "/metrics", "/openapi.json"):
         await check("GET", path, 200)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "prometheus_client", None)
+        await check("GET", "/metrics", 501)
     await check("DELETE", "/graph/{graph_id}", 204, names=graph)
     await check_the_errors(check)
     wanted = {
