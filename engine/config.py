@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from engine.model.graph import ResourceName
+from engine.model.graph import Durability, ResourceName
 
 _PREFIX = "WFE_"
 
@@ -31,6 +31,10 @@ class AppConfig(BaseModel):
     synchronous: Literal["full", "normal"] = Field(
         default="full",
         description="full: a commit survives a power cut; normal: it survives a crash of the program.",
+    )
+    durability: Durability = Field(
+        default="strict",
+        description="strict: no step starts before what it builds on is committed; relaxed: that may come a moment later.",
     )
     workers: int = Field(
         default_factory=_default_workers, ge=1, le=1024, description="Threads that run tools."

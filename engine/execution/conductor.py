@@ -97,7 +97,7 @@ class Conductor:
         self._cancel_grace_s = config.cancel_grace_s
         self._inbox = Inbox()
         self._stopped = threading.Event()
-        self._recorder = Recorder(store, self._stopped, self._stand_still)
+        self._recorder = Recorder(store, self._stopped, self._stand_still, self._call_later)
         self._executors = Executors(config.workers, self.post, self.report)
         self._attempts = AttemptsUnderWay(self._executors, config.workspace, self.post)
         self._open_child = open_child
@@ -121,7 +121,8 @@ class Conductor:
 
     @property
     def last_seq(self) -> int:
-        return self._recorder.next_seq - 1
+        """Of what is committed."""
+        return self._recorder.committed_seq
 
     @property
     def commits(self) -> Commits:
@@ -246,10 +247,10 @@ class Conductor:
     def command(self, run_id: str, event: RunEvent) -> bool:
         """Take in what somebody asks of a run; whether it changed anything."""
         live = self._runs.get(run_id)
-        before = self.last_seq
+        before = self._recorder.next_seq
         if live is not None:
             self._take_in(live, event)
-        return self.last_seq > before
+        return self._recorder.next_seq > before
 
     def find_waiting(self, run_id: str) -> list[tuple[str, int | None, WaitingStep]]:
         """The run's steps that wait: node, item, and how."""
@@ -267,7 +268,9 @@ class Conductor:
     def find_snapshot(self, run_id: str) -> RunSnapshot | None:
         """The run as it stands, if it is in memory."""
         live = self._runs.get(run_id) or self._recent.get(run_id)
-        return None if live is None else take_snapshot(live.state, live.about, self.last_seq)
+        if live is None:
+            return None
+        return take_snapshot(live.state, live.about, self._recorder.next_seq - 1)  # told after the commit
 
     def release(self, run_ids: Sequence[str]) -> list[str]:
         """Let go of ended runs that are to be deleted; those that are not being executed."""
@@ -308,9 +311,10 @@ class Conductor:
             self._timers.fire()
             if not self._draining:
                 self.tokens.grant()
-            self._recorder.commit()
+            committed = self._recorder.commit(at_once=bool(self._answers or self._ended))
             kept = self._attempts.act(by_worker=by_worker)
-            self._tell()
+            if committed:
+                self._tell()
             whole = True
         except CannotGoOn as error:
             log.critical("the engine stops: %s", error)
@@ -364,6 +368,7 @@ class Conductor:
         return bool(events)
 
     def _record(self, live: LiveRun, events: list[RunEvent]) -> None:
+        self._recorder.urge(live, events)
         for fact in events:
             self._recorder.add(live.state.run_id, fact)
             self._note(live, fact)

@@ -17,14 +17,13 @@ from engine.execution.child_opener import ChildOpener
 from engine.execution.conductor import Conductor
 from engine.execution.families import Opened, group_families
 from engine.execution.forking import Fork, ForkingEngine
-from engine.execution.keys import Asked, RunKeys
+from engine.execution.keys import Asked, RunKeys, make_request
 from engine.execution.live_run import LiveRun
 from engine.execution.loader import Loader, chain, done
 from engine.execution.preparing import (
     bind_tools,
     check_json,
     check_signal,
-    check_state,
     find_lack,
     new_run_id,
     open_run,
@@ -48,6 +47,7 @@ from engine.model.events import (
     SignalReceived,
     StepDecided,
 )
+from engine.model.graph import Durability
 from engine.model.run import RunSnapshot, RunSummary
 from engine.model.status import RunStatus
 from engine.model.tool import Tool
@@ -98,10 +98,13 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         *,
         graph_version: int | None = None,
         idempotency_key: str | None = None,
+        durability: Durability | None = None,
     ) -> str:
         """Start a run of a graph's newest version, or the one given, and return its id, once the run is durable.
 
-        It pauses before the first of the nodes in ``breakpoints`` that is due. A request that comes again with the same
+        It pauses before the first of the nodes in ``breakpoints`` that is due. With ``durability="relaxed"`` (left out:
+        as ``AppConfig.durability`` says) steps go on before what they build on is committed, which takes a twentieth of
+        a second at most: a crash costs so much work, which is then done again. A request that comes again with the same
         ``idempotency_key`` (after a crash of either side, say) is answered with the run that it made, for ever.
 
         Raises:
@@ -110,7 +113,9 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             ConflictError: another request came with this key before.
             ServiceUnavailable: the engine is closed.
         """
-        return self._request(graph_id, graph_version, initial_state, breakpoints, idempotency_key).result()
+        level = durability or self.config.durability
+        asked = make_request(graph_id, graph_version, initial_state, breakpoints, level)
+        return self._request(asked, idempotency_key).result()
 
     def submit_workflow(
         self,
@@ -120,11 +125,12 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         *,
         graph_version: int | None = None,
         idempotency_key: str | None = None,
+        durability: Durability | None = None,
     ) -> Future[str]:
         """As ``execute_workflow``, without waiting: a future of the run's id."""
-        return self._loader.run(
-            lambda: self._request(graph_id, graph_version, initial_state, breakpoints, idempotency_key)
-        )
+        level = durability or self.config.durability
+        ask = partial(make_request, graph_id, graph_version, initial_state, breakpoints, level)
+        return self._loader.run(lambda: self._request(ask(), idempotency_key))
 
     def cancel_execution(self, run_id: str) -> bool:
         """Cancel a run; whether there was anything to cancel. Returns before running steps have stopped."""
@@ -346,18 +352,10 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
                 if not self._recovered:
                     self.recover()
 
-    def _request(
-        self,
-        graph_id: str,
-        graph_version: int | None,
-        initial_state: dict[str, Any] | None,
-        breakpoints: Sequence[str],
-        key: str | None,
-    ) -> Future[str]:
+    def _request(self, asked: Asked, key: str | None) -> Future[str]:
         if self._closed:
             raise ServiceUnavailable("the engine is closed")
         self._ensure_recovered()
-        asked = Asked(graph_id, graph_version, check_state(initial_state), tuple(breakpoints))
         if key is None:
             return self._accept(asked)
         return self._keys.accept(key, asked, lambda: self._accept(asked, key))
@@ -374,6 +372,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
             asked.initial_state,
             breakpoints=asked.breakpoints,
             idempotency_key=key,
+            durability=asked.durability,
         )
         live = open_run(prepared, catalog, event)
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))

@@ -162,6 +162,7 @@ class ForkingEngine(ABC):
             origin.initial_state,
             breakpoints=tuple(breakpoints),
             forked_from=place.run_id,
+            durability=about.durability,
         )
         live = make_live(new_run_id, plan, accepted, bind_tools(plan, catalog))
         return origin, Fork(live, begin_taking_over(live.state, accepted, origin))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ import pydantic
 
 from engine.errors import ConflictError, ValidationError
 from engine.execution.loader import done
+from engine.execution.preparing import check_state
 from engine.model.events import RunAccepted
-from engine.model.graph import Name
+from engine.model.graph import Durability, Name
 from engine.model.problem import Problem, Severity
 from engine.storage.journal import StateManager
 
@@ -27,10 +28,15 @@ class Asked(NamedTuple):
     graph_version: int | None
     initial_state: dict[str, Any]
     breakpoints: tuple[str, ...]
+    durability: Durability = "strict"
 
     def find_differences(self, other: Asked) -> list[str]:
         """In what two requests differ, by field."""
-        found = [name for name in ("graph_id", "breakpoints") if getattr(self, name) != getattr(other, name)]
+        found = [
+            name
+            for name in ("graph_id", "breakpoints", "durability")
+            if getattr(self, name) != getattr(other, name)
+        ]
         if (
             None not in (self.graph_version, other.graph_version)
             and self.graph_version != other.graph_version
@@ -39,6 +45,21 @@ class Asked(NamedTuple):
         if _text(self.initial_state) != _text(other.initial_state):
             found.append("initial_state")
         return found
+
+
+def make_request(
+    graph_id: str,
+    graph_version: int | None,
+    initial_state: object,
+    breakpoints: Sequence[str],
+    durability: Durability,
+) -> Asked:
+    """A request, with values of its own.
+
+    Raises:
+        ValidationError: the initial state is not a JSON object.
+    """
+    return Asked(graph_id, graph_version, check_state(initial_state), tuple(breakpoints), durability)
 
 
 class RunKeys:
@@ -93,7 +114,13 @@ class RunKeys:
             return None  # it was deleted this very moment
         event = first[0].event
         assert isinstance(event, RunAccepted), "a run's first event is its acceptance"
-        asked = Asked(event.graph_id, event.graph_version, event.initial_state, tuple(event.breakpoints))
+        asked = Asked(
+            event.graph_id,
+            event.graph_version,
+            event.initial_state,
+            tuple(event.breakpoints),
+            event.durability,
+        )
         return run.run_id, asked
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.execution.attempts import Attempt
 from engine.flow.run_state import RunState, WaitingStep
-from engine.model.events import ChildStarted
+from engine.model.events import ChildStarted, RunEvent
 from engine.model.run import RunSnapshot, RunSummary
 from engine.model.tool import Tool
 
@@ -28,6 +29,22 @@ class LiveRun:
     waiters: list[Future[RunSnapshot]] = field(default_factory=list)
     children: dict[tuple[str, int | None], ChildStarted] = field(default_factory=dict)
     origin: ChildStarted | None = None
+    _careful: frozenset[str] | None = None
+
+    def is_urgent(self, facts: Sequence[RunEvent]) -> bool:
+        """Whether these facts must be committed before anything follows from them.
+
+        Always in a strict run. In a relaxed one what concerns a step that must not be doubled is, and that the run exists.
+        """
+        if self.about.durability == "strict" or not self.stored:
+            return True
+        if self._careful is None:
+            self._careful = frozenset(
+                definition.id
+                for definition, tool in zip(self.state.plan.graph.nodes, self.tools, strict=True)
+                if definition.on_restart in ("ask", "fail") or (tool is not None and tool.effects == "once")
+            )
+        return any(getattr(fact, "node", None) in self._careful for fact in facts)
 
     def list_waiting(self) -> list[tuple[str, int | None, WaitingStep]]:
         """The steps that wait: node, item, and how."""

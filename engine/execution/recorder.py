@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 Subscriber = Callable[[Sequence[JournalEntry]], None]
 
 _PAUSE_S = 1.0
+_RELAXED_S = 0.05
+"""So much of a relaxed run's work a crash can cost."""
+_MOST_WAITING = 1_000
 _reach_commit = failpoint("before-commit")
 _pass_commit = failpoint("after-commit")
 _reach_tell = failpoint("before-tell")
@@ -44,14 +47,22 @@ class Recorder:
     """
 
     def __init__(
-        self, store: StateManager, stopped: threading.Event, stand_still: Callable[[str], None]
+        self,
+        store: StateManager,
+        stopped: threading.Event,
+        stand_still: Callable[[str], None],
+        call_later: Callable[[float, Callable[[], None]], None],
     ) -> None:
         self._store = store
         self._stopped = stopped
         self._stand_still = stand_still
         self.problem: str | None = None
         self.commits = Commits()
-        self.next_seq = store.last_seq() + 1
+        self.committed_seq = store.last_seq()
+        self.next_seq = self.committed_seq + 1
+        self._call_later = call_later
+        self._urgent = False
+        self._waits = False  # for the moment after which it is urgent
         self._entries: list[JournalEntry] = []
         self._changed: dict[str, LiveRun] = {}
         self._subscribers: list[Subscriber] = []
@@ -61,18 +72,35 @@ class Recorder:
         self._entries.append(JournalEntry(self.next_seq, run_id, fact))
         self.next_seq += 1
 
+    def urge(self, live: LiveRun, facts: Sequence[RunEvent]) -> None:
+        """Have these facts of a run committed before anything follows from them, unless the run is relaxed."""
+        self._urgent = self._urgent or live.is_urgent(facts)
+
     def mark_changed(self, live: LiveRun) -> None:
         """The run's row is to be written too."""
         self._changed[live.state.run_id] = live
 
-    def commit(self) -> None:
-        """One transaction for all there is. If the disk does not take it, wait and try again: nothing goes on.
+    def commit(self, *, at_once: bool) -> bool:
+        """Commit all there is; or, where nothing is urgent, leave it for a moment. Whether all is committed.
 
         Raises:
             CannotGoOn: it was to stop meanwhile.
         """
-        if not self._entries:
-            return
+        if not (self._urgent or at_once or len(self._entries) >= _MOST_WAITING):
+            if self._entries and not self._waits:
+                self._waits = True
+                self._call_later(_RELAXED_S, self._stop_waiting)
+            return not self._entries
+        self._urgent = False
+        if self._entries:
+            self._write_all()
+        return True
+
+    def _stop_waiting(self) -> None:
+        self._waits, self._urgent = False, True
+
+    def _write_all(self) -> None:
+        """One transaction. If the disk does not take it, wait and try again: nothing goes on."""
         batch = Batch(self._entries)
         for live in self._changed.values():
             if live.stored:
@@ -93,6 +121,7 @@ class Recorder:
         for live in self._changed.values():
             live.stored = True
         self._changed.clear()
+        self.committed_seq = self.next_seq - 1
         _pass_commit()
 
     def _write(self, batch: Batch) -> str | None:

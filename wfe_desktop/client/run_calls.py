@@ -32,11 +32,13 @@ class RunCalls(Transport):
         *,
         graph_version: int | None = None,
         idempotency_key: str | None = None,
+        durability: Literal["strict", "relaxed"] | None = None,
     ) -> str:
         """Start a run of a stored graph's newest version, or the one given; its id. From then on it is not lost.
 
         It pauses before the first of the nodes in ``breakpoints`` that is due. A request that is sent again with the
         same ``idempotency_key``, because no answer came to the first, is answered with the run that was made.
+        ``durability="relaxed"`` is faster; a crash can cost the last moment's work, which is then done again.
 
         Raises:
             GraphNotFound: there is no such graph.
@@ -49,6 +51,7 @@ class RunCalls(Transport):
             initial_state=initial_state,
             breakpoints=list(breakpoints),
             idempotency_key=idempotency_key,
+            durability=durability,
         )
         return (await self._call("POST", "/graph/run", RunStarted, body=body)).run_id
 
@@ -59,6 +62,7 @@ class RunCalls(Transport):
         breakpoints: Sequence[str] = (),
         *,
         idempotency_key: str | None = None,
+        durability: Literal["strict", "relaxed"] | None = None,
     ) -> RunStarted:
         """Store this graph, where it is not stored as it is, and start a run of it, as ``execute_workflow`` does.
 
@@ -70,6 +74,7 @@ class RunCalls(Transport):
             initial_state=initial_state,
             breakpoints=list(breakpoints),
             idempotency_key=idempotency_key,
+            durability=durability,
         )
         return await self._call("POST", "/graph/run", RunStarted, body=body)
 

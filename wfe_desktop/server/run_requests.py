@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engine.model.graph import GraphDefinition, Name
+from engine.model.graph import Durability, GraphDefinition, Name
 from wfe_desktop.server.payloads import MAX_PAGE, GraphVersionNumber, Id, Request
 
 MAX_WAIT_S = 300
@@ -26,6 +26,11 @@ class _RunRequest(Request):
     wait_s: WaitSeconds = None
     breakpoints: list[Id] = Field(
         default_factory=list, max_length=10_000, description="Nodes before which the run pauses."
+    )
+    durability: Durability | None = Field(
+        default=None,
+        description="strict: no step starts before what it builds on is committed. relaxed: faster; a crash can cost "
+        "the last twentieth of a second, which is then done again. Left out: as the program is set.",
     )
     idempotency_key: Name | None = Field(
         default=None,

@@ -108,6 +108,7 @@ async def run_graph(call: Call[NoQuery], body: RunRequest | RunInlineRequest) ->
             tuple(dict.fromkeys(body.breakpoints)),
             graph_version=version,
             idempotency_key=body.idempotency_key,
+            durability=body.durability,
         )
     )
     headers = {"Location": f"/graph/state/{run_id}"}

@@ -141,8 +141,9 @@ def test_p35_thousands_of_small_runs_do_not_make_the_file_grow_without_end(tmp_p
     path = bench.database.path
     sizes = []
     for _ in range(request.config.getoption("--soak-rounds")):
-        for run_id in [bench.engine.execute_workflow(graph_id, {"text": "x" * 2_000}) for _ in range(300)]:
-            bench.engine.wait(run_id, 30)
+        started = (bench.engine.execute_workflow(graph_id, {"text": "x" * 2_000}) for _ in range(300))
+        for run in [bench.engine.when_finished(run_id) for run_id in started]:  # they may be gone soon after
+            run.result(30)
         bench.engine.prune_runs()
         bench.engine._retention._sweep()
         sizes.append(path.stat().st_size)
