@@ -90,6 +90,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Try again what failed in the run that is shown, and go on from there",
     ),
     ActionSpec(
+        "fork_run",
+        R,
+        "Run again from &here…",
+        ("Ctrl+F10",),
+        "history",
+        "A new run from the selected step of the run that is shown; what ran before is taken over",
+    ),
+    ActionSpec(
         "pause", R, "&Pause", ("F6",), "pause", "Let running steps finish and start no more", separator=True
     ),
     ActionSpec("step", R, "S&tep", ("F10",), "step", "Let the paused run start one step more"),

@@ -20,6 +20,7 @@ from wfe_desktop.dialogs.shortcuts import ShortcutsDialog
 from wfe_desktop.document import clipboard
 from wfe_desktop.document.edits import EdgeKey, GraphEditError
 from wfe_desktop.editors import Editor
+from wfe_desktop.forking import Forking
 from wfe_desktop.layout import layout
 from wfe_desktop.workbench import Workbench
 
@@ -37,6 +38,8 @@ class Handlers(QObject):
             self._actions[name].triggered.connect(lambda _=False, handler=handler: handler())
         bench.window.recent_menu.aboutToShow.connect(self._fill_recent)
         bench.editors.opened.connect(self._serve)
+        bench.runs_panel.fork_requested.connect(self._fork)
+        bench.log_panel.fork_requested.connect(self._fork_shown)
         bench.samples_changed.connect(self._fill_samples)
         bench.situation_changed.connect(self.refresh)
         self.refresh()
@@ -77,6 +80,7 @@ class Handlers(QObject):
             "run_with_input": self._on_editor(lambda editor: self._run(editor, ask=True)),
             "stop": self._on_run(lambda run_id: bench.runs.stop(run_id) if bench.runs else None),
             "retry_run": self._on_run(lambda run_id: bench.steer("retry", run_id)),
+            "fork_run": self._on_run(self._fork_selected),
             "pause": self._on_run(lambda run_id: bench.steer("pause", run_id)),
             "step": self._on_run(lambda run_id: bench.steer("step", run_id)),
             "toggle_breakpoint": self._on_editor(self._toggle_breakpoint),
@@ -127,6 +131,7 @@ class Handlers(QObject):
             "run_with_input": can_edit and has_nodes and is_attached,
             "stop": bench.is_running,
             "retry_run": status is RunStatus.FAILED,
+            "fork_run": self._find_started() is not None,
             "pause": status is RunStatus.RUNNING,
             "step": is_paused,
             "toggle_breakpoint": can_edit and bool(nodes),
@@ -143,6 +148,7 @@ class Handlers(QObject):
         ):
             actions[name].setText(f"&{name.capitalize()} {text[:1].lower()}{text[1:]}".rstrip())
         self._name_run(is_paused=is_paused)
+        actions["fork_run"].setText("Run again from &here…" if nodes else "Run again from t&he start…")
 
     def _name_run(self, *, is_paused: bool) -> None:
         """While the run that is shown is paused, F5 lets it go on, and says so."""
@@ -259,6 +265,41 @@ class Handlers(QObject):
         if self._bench.runs is not None:
             self._bench.runs.start(editor, state)
 
+    def _find_started(self) -> str | None:
+        """The selected node, where the run that is shown has started it; empty where nothing is selected."""
+        bench, editor = self._bench, self._bench.editors.current
+        view = bench.runs.shown if bench.runs is not None else None
+        if view is None or editor is None:
+            return None
+        nodes, _ = editor.canvas.selection
+        if not nodes:
+            return ""
+        step = view.nodes.get(nodes[0])
+        return nodes[0] if len(nodes) == 1 and step is not None and step.visit else None
+
+    def _fork_selected(self, run_id: str) -> None:
+        node_id = self._find_started()
+        if node_id is not None:
+            self._fork(run_id, node_id, 0)
+
+    def _fork_shown(self, node_id: str, visit: int) -> None:
+        if self._bench.runs is not None:
+            self._fork(self._bench.runs.shown_run_id, node_id, visit)
+
+    def _fork(self, run_id: str, node_id: str, visit: int) -> None:
+        """Ask what to run again with; without a node from the start, with visit 0 from the node's latest."""
+        bench = self._bench
+        if bench.services is not None and bench.runs is not None and run_id:
+            forking = Forking(
+                bench.services.engine,
+                bench.background,
+                bench.messages,
+                bench.editors,
+                bench.runs,
+                bench.window,
+            )
+            forking.ask(run_id, node_id or None, visit or None)
+
     def _on_run(self, handler: Callable[[str], object]) -> Callable[[], object]:
         """What is done to the run that is shown."""
 
@@ -324,7 +365,7 @@ class Handlers(QObject):
             editor.canvas.select([], [cast("EdgeKey", what)])
         names: tuple[str, ...]
         if isinstance(what, str):
-            names = ("set_entry", "toggle_breakpoint", "", "cut", "copy", "duplicate", "delete")
+            names = ("set_entry", "toggle_breakpoint", "fork_run", "", "cut", "copy", "duplicate", "delete")
         elif what is not None:
             names = ("edit_condition", "", "delete")
         else:

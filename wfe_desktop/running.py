@@ -99,7 +99,9 @@ def store_graph(
 
 def canvas_view(step: StepView) -> NodeRunView:
     """A step as the canvas wants it."""
-    return NodeRunView(step.status, step.visit, step.duration_s, is_held=step.is_held)
+    return NodeRunView(
+        step.status, step.visit, step.duration_s, is_held=step.is_held, taken_from=step.taken_from
+    )
 
 
 class RunControl(QObject):
@@ -194,21 +196,31 @@ class RunControl(QObject):
             self._background.follow(future, lambda run_id: started(run_id, stops), owner=editor)
 
         def started(run_id: str, stops: tuple[str, ...]) -> None:
-            already = self._followers.get(editor)
-            if already is None or already.run_id != run_id:  # its first events may have been quicker
-                self.follow(editor, run_id)
-            self.started.emit(editor, run_id, stops)
+            self.show_started(editor, run_id, stops)
             if then is not None:
                 then()
 
         self.store(editor, run)
 
+    def show_started(self, editor: Editor, run_id: str, stops: tuple[str, ...]) -> None:
+        """Show a run of the workflow as it stands that was just started with these breakpoints."""
+        already = self._followers.get(editor)
+        if already is None or already.run_id != run_id:  # its first events may have been quicker
+            self.follow(editor, run_id)
+        self.started.emit(editor, run_id, stops)
+
     def store(
-        self, editor: Editor, then: Callable[[], object] | None = None, *, is_asked: bool = False
+        self,
+        editor: Editor,
+        then: Callable[[], object] | None = None,
+        *,
+        is_asked: bool = False,
+        failed: Callable[[BaseException], object] | None = None,
     ) -> None:
         """Keep the workflow in the database where it is not kept as it stands.
 
-        ``is_asked``: the user asked for it, so somebody else's newer version is not written over.
+        ``is_asked``: the user asked for it, so somebody else's newer version is not written over. ``failed`` is told why
+        it was not kept, in place of the user.
         """
         graph = editor.document.graph
         if editor.stored is not None and editor.graph_id and same_graph(editor.stored, graph):
@@ -219,14 +231,14 @@ class RunControl(QObject):
         editor.is_storing = True
         graph_id, expected = editor.graph_id, editor.version if is_asked else None
 
-        def failed(error: BaseException) -> None:
+        def refused(error: BaseException) -> None:
             editor.is_storing = False
-            self._messages.report(error)
+            (failed or self._messages.report)(error)
 
         self._background.run(
             partial(store_graph, self._services, graph, graph_id, expected),
             lambda place: self._has_stored(editor, graph, place, then),
-            failed,
+            refused,
             owner=editor,
         )
 
@@ -380,9 +392,12 @@ class RunControl(QObject):
             return follower is None or (follower.view is not None and follower.view.status.is_final)
 
         editor = self._editors.find(lambda e: e.graph_id == graph_id and not e.read_only and is_free(e))
+        row = self._runs.find_run(run_id)
         if (
             editor is not None
             and editor.stored is not None
+            and row is not None
+            and row.graph_version == editor.version
             and has_shape(editor.stored, editor.document.graph)
         ):
             self.follow(editor, run_id)

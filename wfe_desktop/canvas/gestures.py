@@ -313,6 +313,8 @@ class Gestures:
                 lines.append("No tool of this name is registered.")
             if spec.description:
                 lines.append(escape(spec.description.strip().splitlines()[0]))
+            if hit.node.run is not None and hit.node.run.taken_from is not None:
+                lines.append(f"Taken over from run {escape(hit.node.run.taken_from)}, not run again")
             return "<br>".join(lines)
         if hit.pipe is not None and hit.pipe.spec is not None and hit.pipe.spec.condition:
             return f"<code>{escape(hit.pipe.spec.condition)}</code>"

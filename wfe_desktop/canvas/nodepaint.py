@@ -248,6 +248,8 @@ def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> N
     run, style, width = item.run, scenery.style, item.anatomy.width
     assert run is not None
     name, color = style.sign(RunStatus.PAUSED if run.is_held else run.status)
+    if run.taken_from is not None:
+        name = "history"
     size = NODE.sign
     right = width - NODE.padding - 3.0
     has_time = run.duration_s is not None

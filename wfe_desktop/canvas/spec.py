@@ -91,7 +91,8 @@ class EdgeSpec:
 class NodeRunView:
     """Where a node stands in the run that is shown. ``progress`` is 0 to 1, or None where the tool does not say.
 
-    ``is_held``: it would start now, were the run not paused.
+    ``is_held``: it would start now, were the run not paused. ``taken_from``: the run in which it ran, where this one took
+    it over; its duration is of then.
     """
 
     status: StepStatus
@@ -99,6 +100,7 @@ class NodeRunView:
     duration_s: float | None = None
     progress: float | None = None
     is_held: bool = False
+    taken_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

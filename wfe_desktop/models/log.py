@@ -40,13 +40,14 @@ class Column(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """``at`` is the local time of day to the millisecond; ``text`` holds one line."""
+    """``at`` is the local time of day to the millisecond; ``text`` holds one line. ``visit`` is 0 where it is of no step."""
 
     seq: int
     at: str
     level: Level
     node: str
     text: str
+    visit: int = 0
 
     @classmethod
     def from_record(cls, record: EventRecord) -> LogLine:
@@ -61,6 +62,7 @@ class LogLine:
             level_of(record),
             record.node_id or "",
             text,
+            record.data.get("visit", 0),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from engine.model.events import (
     STOPPED,
+    FailureTakenOver,
     JournalEntry,
     RunCancelled,
     RunCompleted,
@@ -27,6 +28,7 @@ from engine.model.events import (
     StepRetrying,
     StepSkipped,
     StepStarted,
+    StepTakenOver,
     StepUnsure,
 )
 from engine.model.graph import GraphDefinition
@@ -42,7 +44,8 @@ MOST_SPANS = 5_000
 class StepView:
     """Where a node stands. ``started_us`` is microseconds since 1970; ``duration_s`` of the latest finished step.
 
-    ``is_held``: it would start now, were the run not paused.
+    ``is_held``: it would start now, were the run not paused. ``taken_from``: the run in which it ran, where this one has it
+    from another.
     """
 
     status: StepStatus
@@ -52,6 +55,7 @@ class StepView:
     duration_s: float | None = None
     error: str | None = None
     is_held: bool = False
+    taken_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +115,7 @@ class RunView:
                 started_us=to_microseconds(step.started_at) if step.started_at else None,
                 duration_s=step.duration_s,
                 error=step.error,
+                taken_from=step.taken_from,
             )
             for node_id, step in snapshot.steps.items()
         }
@@ -161,6 +166,7 @@ class RunView:
                     done.attempt,
                     self._began(done.node),
                     done.duration_us / 1e6,
+                    taken_from=done.origin if isinstance(done, StepTakenOver) else None,
                 )
                 self._set(changes, done.node, view)
                 self._mark(changes, done.taken, done.skipped)
@@ -173,6 +179,7 @@ class RunView:
                     self._began(bad.node),
                     bad.duration_us / 1e6,
                     bad.error,
+                    taken_from=bad.origin if isinstance(bad, FailureTakenOver) else None,
                 )
                 self._set(changes, bad.node, view)
                 self._mark(changes, bad.taken, bad.skipped)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 
 from engine.model.events import (
+    FailureTakenOver,
     JournalEntry,
     RunAccepted,
     RunCancelled,
@@ -24,6 +25,7 @@ from engine.model.events import (
     RunStarted,
     RunWaiting,
     StepStarted,
+    StepTakenOver,
 )
 from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microseconds
 from engine.model.status import RunStatus
@@ -33,6 +35,7 @@ Index: TypeAlias = QModelIndex | QPersistentModelIndex
 PAGE = 50
 STATUS_ROLE = Qt.ItemDataRole.UserRole + 1
 RUN_ROLE = Qt.ItemDataRole.UserRole + 2
+ORIGIN_ROLE = Qt.ItemDataRole.UserRole + 3
 
 
 class Column(IntEnum):
@@ -68,6 +71,7 @@ class RunRow:
     ended_us: int | None = None
     steps: int = 0
     error: str | None = None
+    forked_from: str | None = None
     seq: int = 0
 
     @classmethod
@@ -84,6 +88,7 @@ class RunRow:
             ended_us=to_microseconds(run.completed_at) if run.completed_at else None,
             steps=run.step_count,
             error=run.error_message,
+            forked_from=run.forked_from,
             seq=seq,
         )
 
@@ -95,7 +100,11 @@ class RunRow:
         match entry.event:
             case RunStarted(at=at):
                 self.status, self.started_us = RunStatus.RUNNING, at
-            case StepStarted(attempt=attempt, item=item):
+            case (
+                StepStarted(attempt=attempt, item=item)
+                | StepTakenOver(attempt=attempt, item=item)
+                | FailureTakenOver(attempt=attempt, item=item)
+            ):
                 if attempt > 1 or item is not None:
                     return False
                 self.steps += 1
@@ -181,6 +190,8 @@ class RunsModel(QAbstractTableModel):
                 return row.status.value
             case _ if role == RUN_ROLE:
                 return row.run_id
+            case _ if role == ORIGIN_ROLE:
+                return f"from run …{row.forked_from[-4:]}" if row.forked_from is not None else ""
             case _:
                 return None
 
@@ -246,6 +257,7 @@ class RunsModel(QAbstractTableModel):
             name=event.graph_name,
             status=RunStatus.PENDING,
             accepted_us=event.at,
+            forked_from=event.forked_from,
             seq=entry.seq,
         )
         self.beginInsertRows(QModelIndex(), 0, 0)
@@ -291,6 +303,8 @@ class RunsModel(QAbstractTableModel):
             f"started {started:%Y-%m-%d %H:%M:%S}, {row.steps} steps, version {row.graph_version} of the workflow",
             f"run {row.run_id}",
         ]
+        if row.forked_from is not None:
+            lines.append(f"forked from run {row.forked_from}")
         if row.error:
             lines.insert(1, row.error)
         return "\n".join(lines)

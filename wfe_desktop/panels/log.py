@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QPainter, QShortcut
+from PySide6.QtCore import QModelIndex, QPoint, QRect, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QMenu,
     QPushButton,
     QStyleOptionViewItem,
     QTableView,
@@ -60,9 +61,13 @@ class _LogDelegate(RowDelegate):
 
 
 class LogPanel(QWidget):
-    """Shows a :class:`LogModel`. ``node_chosen(node_id)`` when a line is double-clicked."""
+    """Shows a :class:`LogModel`. ``node_chosen(node_id)`` when a line is double-clicked.
+
+    ``fork_requested(node_id, visit)`` from the menu of a line.
+    """
 
     node_chosen = Signal(str)
+    fork_requested = Signal(str, int)
 
     def __init__(self, model: LogModel) -> None:
         super().__init__()
@@ -141,6 +146,8 @@ class LogPanel(QWidget):
         self.view.verticalScrollBar().rangeChanged.connect(self._keep_up)
         self._copy.clicked.connect(self.copy)
         self.view.doubleClicked.connect(self._choose)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._open_menu)
         bar = self.view.verticalScrollBar()
         bar.sliderMoved.connect(lambda value: self.follow.setChecked(value >= bar.maximum()))
         shortcut = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.view)
@@ -178,3 +185,21 @@ class LogPanel(QWidget):
         node_id = index.data(NODE_ROLE)
         if node_id:
             self.node_chosen.emit(node_id)
+
+    def _open_menu(self, at: QPoint) -> None:
+        index = self.view.indexAt(at)
+        if not index.isValid():
+            return
+        line = self.model.line_at(index.row())
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        again = QAction("Run again from here…", menu)
+        again.setEnabled(line.visit > 0)
+        again.triggered.connect(lambda: self.fork_requested.emit(line.node, line.visit))
+        show = QAction("Show the node", menu)
+        show.setEnabled(bool(line.node))
+        show.triggered.connect(lambda: self.node_chosen.emit(line.node))
+        copy = QAction("Copy", menu)
+        copy.triggered.connect(self.copy)
+        menu.addActions([again, show, copy])
+        menu.popup(self.view.viewport().mapToGlobal(at))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QPainter
+from PySide6.QtGui import QAction, QFontMetrics, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -18,12 +18,13 @@ from PySide6.QtWidgets import (
 
 from engine.model.status import RunStatus
 from wfe_desktop import theme
-from wfe_desktop.models.runs import RUN_ROLE, STATUS_ROLE, Column, RunRow, RunsModel
+from wfe_desktop.models.runs import ORIGIN_ROLE, RUN_ROLE, STATUS_ROLE, Column, RunRow, RunsModel
 from wfe_desktop.panels.empty import EmptyState, Switcher
 from wfe_desktop.panels.rows import Index, RowDelegate, draw_background, draw_text
 from wfe_desktop.panels.timeline import Timeline
 
 ROW = 25
+SIGN = 20
 TICK_MS = 1000
 WIDTHS = {Column.STATUS: 40, Column.STARTED: 118, Column.TOOK: 92, Column.STEPS: 64}
 
@@ -40,8 +41,24 @@ class _RunDelegate(RowDelegate):
                 )
             case Column.TOOK | Column.STEPS:
                 self._words(painter, option.rect, index, code=True)
+            case Column.RUN if origin := index.data(ORIGIN_ROLE):
+                self._name_fork(painter, option.rect, index, origin)
             case _:
                 self._words(painter, option.rect, index, code=False)
+
+    def _name_fork(self, painter: QPainter, rect: QRect, index: Index, origin: str) -> None:
+        """The run's name, then where it comes from: in words, or where there is no room by a sign."""
+        color, font = theme.current_theme().text_second, theme.ui_font(theme.TEXT_SECOND_SIZE)
+        wanted = QFontMetrics(theme.ui_font(theme.TEXT_DENSE_SIZE)).horizontalAdvance(str(index.data())) + 18
+        room = rect.width() - wanted - 10
+        if room >= QFontMetrics(font).horizontalAdvance(origin):
+            draw_text(painter, rect.adjusted(wanted, 0, -8, 0), origin, font, color)
+            self._words(painter, rect, index, code=False)
+        else:
+            width = min(wanted, rect.width() - SIGN)
+            sign = QRect(rect.x() + width - 4, rect.y(), SIGN, rect.height())
+            self.draw_sign(painter, sign, "history", color, 13)
+            self._words(painter, rect.adjusted(0, 0, width - rect.width(), 0), index, code=False)
 
     def _words(self, painter: QPainter, rect: QRect, index: Index, *, code: bool) -> None:
         colors = theme.current_theme()
@@ -54,11 +71,14 @@ class RunsPanel(QWidget):
     """``run_chosen(run_id)`` when the user picks a run; ``stop_requested(run_id)`` from its menu.
 
     ``steer_requested(what, run_id)``: from its menu too; ``what`` is pause, resume or retry.
+    ``fork_requested(run_id, node_id, visit)``: run again from a step of it; without a node from its start, with visit 0 from
+    the latest.
     """
 
     run_chosen = Signal(str)
     stop_requested = Signal(str)
     steer_requested = Signal(str, str)
+    fork_requested = Signal(str, str, int)
     node_chosen = Signal(str)
 
     def __init__(self, model: RunsModel) -> None:
@@ -98,6 +118,9 @@ class RunsPanel(QWidget):
         self.view.selectionModel().currentRowChanged.connect(self._follow_keys)
         self.view.customContextMenuRequested.connect(self._open_menu)
         self.timeline.node_chosen.connect(self.node_chosen)
+        self.timeline.fork_requested.connect(
+            lambda node_id, visit: self.fork_requested.emit(self._marked, node_id, visit)
+        )
         model.rowsInserted.connect(self._settle)
         model.modelReset.connect(self._settle)
         self._ticker = QTimer(self)
@@ -184,7 +207,14 @@ class RunsPanel(QWidget):
         stop.setEnabled(not run.status.is_final)
         stop.triggered.connect(lambda: self.stop_requested.emit(run.run_id))
         menu.addActions([show, copy])
+        if (origin := run.forked_from) is not None:
+            old = QAction("Show the run that it was forked from", menu)
+            old.triggered.connect(lambda: self.run_chosen.emit(origin))
+            menu.addAction(old)
         menu.addSeparator()
         menu.addAction(self._steering_action(run, menu))
+        again = QAction("Run again from the start…", menu)
+        again.triggered.connect(lambda: self.fork_requested.emit(run.run_id, "", 0))
+        menu.addAction(again)
         menu.addAction(stop)
         menu.popup(self.view.viewport().mapToGlobal(at))

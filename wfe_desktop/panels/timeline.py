@@ -7,8 +7,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QAbstractScrollArea, QToolTip
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QContextMenuEvent,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QAbstractScrollArea, QMenu, QToolTip
 
 from engine.model.status import StepStatus
 from wfe_desktop import theme
@@ -63,9 +73,13 @@ class Scale(NamedTuple):
 
 
 class Timeline(QAbstractScrollArea):
-    """Draws the spans of a run. ``refresh()`` after the run has changed; ``node_chosen(node_id)`` on a click."""
+    """Draws the spans of a run. ``refresh()`` after the run has changed; ``node_chosen(node_id)`` on a click.
+
+    ``fork_requested(node_id, visit)`` from the menu of a row; the visit is that of the bar, or 0 beside the bars.
+    """
 
     node_chosen = Signal(str)
+    fork_requested = Signal(str, int)
 
     def __init__(self, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         super().__init__()
@@ -115,8 +129,25 @@ class Timeline(QAbstractScrollArea):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         row = self._row_at(event.position().toPoint())
-        if row is not None:
+        if row is not None and event.button() == Qt.MouseButton.LeftButton:
             self.node_chosen.emit(self._rows[row][0])
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        row = self._row_at(event.pos())
+        if row is None or self._run is None:
+            return
+        node_id, _, spans = self._rows[row]
+        span, step = self._span_at(event.pos(), spans), self._run.nodes.get(node_id)
+        visit = span.visit if span is not None else 0
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        again = QAction("Run again from here…", menu)
+        again.setEnabled(step is not None and step.visit > 0)
+        again.triggered.connect(lambda: self.fork_requested.emit(node_id, visit))
+        show = QAction("Show the node", menu)
+        show.triggered.connect(lambda: self.node_chosen.emit(node_id))
+        menu.addActions([again, show])
+        menu.popup(event.globalPos())
 
     def viewportEvent(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
@@ -130,7 +161,9 @@ class Timeline(QAbstractScrollArea):
 
     def _make_rows(self) -> list[tuple[str, str, list[Span]]]:
         assert self._run is not None
-        by_node: dict[str, list[Span]] = {}
+        by_node: dict[str, list[Span]] = {
+            node_id: [] for node_id, step in self._run.nodes.items() if step.taken_from is not None
+        }
         for span in self._run.spans:
             by_node.setdefault(span.node, []).append(span)
         for node in self._run.graph.nodes:
@@ -206,7 +239,7 @@ class Timeline(QAbstractScrollArea):
                 Qt.TextElideMode.ElideMiddle,
             )
             if not spans:
-                self._draw_skipped(painter, QRect(area.x() + 2, y, 80, ROW), node_id)
+                self._draw_word(painter, QRect(area.x() + 2, y, 160, ROW), node_id)
             self._draw_bars(painter, spans, y, scale)
         assert self._run is not None
         if self._run.ended_us is None and self._run.started_us is not None:
@@ -214,12 +247,15 @@ class Timeline(QAbstractScrollArea):
             painter.setPen(QPen(QColor(colors.accent), 2))
             painter.drawLine(x, AXIS - 2, x, area.height())
 
-    def _draw_skipped(self, painter: QPainter, rect: QRect, node_id: str) -> None:
+    def _draw_word(self, painter: QPainter, rect: QRect, node_id: str) -> None:
+        """Why there are no bars."""
         assert self._run is not None
         step = self._run.nodes.get(node_id)
-        if step is not None and step.status is StepStatus.SKIPPED:
-            colors = theme.current_theme()
-            draw_text(painter, rect, "skipped", theme.ui_font(theme.TEXT_SECOND_SIZE), colors.text_second)
+        if step is None:
+            return
+        word = "taken over" if step.taken_from else "skipped" if step.status is StepStatus.SKIPPED else ""
+        colors = theme.current_theme()
+        draw_text(painter, rect, word, theme.ui_font(theme.TEXT_SECOND_SIZE), colors.text_second)
 
     def _draw_bars(self, painter: QPainter, spans: list[Span], y: int, scale: Scale) -> None:
         """The visits of a node; those too close to be told apart become one bar, however many there are."""
@@ -251,17 +287,24 @@ class Timeline(QAbstractScrollArea):
         row = self._row_at(at)
         if row is None:
             return ""
-        _, title, spans = self._rows[row]
+        assert self._run is not None
+        node_id, title, spans = self._rows[row]
+        span = self._span_at(at, spans)
+        if span is not None:
+            end = span.ended_us if span.ended_us is not None else self._now_us()
+            took = describe_duration((end - span.started_us) / 1e6)
+            return f"{title}, visit {span.visit}: {span.status.value}, {took}"
+        step = self._run.nodes.get(node_id)
+        origin = step.taken_from if step is not None else None
+        return title if origin is None else f"{title}: taken over from run {origin}, not run again"
+
+    def _span_at(self, at: QPoint, spans: list[Span]) -> Span | None:
         area = self._area()
         scale = Scale(area.x(), area.width(), *self._period())
         now = self._now_us()
         for span in spans:
-            end = span.ended_us if span.ended_us is not None else now
-            if (
-                scale.to_x(span.started_us) - 2
-                <= at.x()
-                <= max(scale.to_x(end), scale.to_x(span.started_us) + 3) + 2
-            ):
-                took = describe_duration((end - span.started_us) / 1e6)
-                return f"{title}, visit {span.visit}: {span.status.value}, {took}"
-        return title
+            begin = scale.to_x(span.started_us)
+            end = scale.to_x(span.ended_us if span.ended_us is not None else now)
+            if begin - 2 <= at.x() <= max(end, begin + 3) + 2:
+                return span
+        return None
