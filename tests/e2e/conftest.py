@@ -152,12 +152,12 @@ def start_headless(start, database, tools_dir):
     return start_headless
 
 
-def ask(address, path, body=None, method=None):
+def ask(address, path, body=None, method=None, headers=None):
     """One request, as curl would make it: (status, JSON)."""
     request = urllib.request.Request(
         address + path,
         data=None if body is None else json.dumps(body).encode(),
-        headers={} if body is None else {"Content-Type": "application/json"},
+        headers={**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
         method=method,
     )
     try:

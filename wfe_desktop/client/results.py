@@ -45,11 +45,11 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a step waits for: a signal with this name and JSON Schema, a time, a decision, its next try, the end of a run
-    that it started, or, ``since`` then, so many tokens of ``resources``.
+    """What a step waits for. By ``kind``, a ``signal`` with this name and JSON Schema, a ``time``, a ``decision``, its next try
+    (``retry``), the end of a ``run`` that it started, or, ``since`` then, so many tokens of ``resources``.
     """
 
-    kind: Literal["signal", "time", "decision", "retry", "resources", "run"]
+    kind: str
     signal: str | None = None
     message: str = ""
     schema: dict[str, Any] | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from engine.model.graph import Durability, GraphDefinition, Name
-from wfe_desktop.server.payloads import MAX_PAGE, GraphVersionNumber, Id, Request
+from wfe_desktop.server.payloads import MAX_PAGE, GraphVersionNumber, Id, QueryModel, Request
 
 MAX_WAIT_S = 300
 WaitSeconds = Annotated[
@@ -19,6 +19,12 @@ WaitSeconds = Annotated[
     ),
 ]
 Unfinished = Literal["pending", "running", "paused", "waiting"]
+
+
+class StateQuery(QueryModel):
+    """Whether to wait."""
+
+    wait_s: WaitSeconds = None
 
 
 class _RunRequest(Request):

@@ -46,6 +46,7 @@ from wfe_desktop.server.run_requests import (
     CancelStatusRequest,
     RunInlineRequest,
     RunRequest,
+    StateQuery,
 )
 from wfe_desktop.server.step_payloads import RunSteps, StepLine, StepsQuery
 
@@ -196,13 +197,20 @@ async def finished(server: ServerContext, run_id: str, wait_s: float) -> RunSnap
     "GET",
     "/graph/state/{run_id}",
     "Read where a run stands",
-    query=NoQuery,
+    query=StateQuery,
     answers={200: RunState},
     errors=(404,),
+    notes=Notes(query={"wait_s": 1}),
 )
-async def run_state(call: Call[NoQuery]) -> Answer:
-    """Its status, its data, and where each node stands, all at one moment: that of the event `seq`."""
-    return Answer(RunState.of(await settled(call.server.services.engine.request_status(call.path("run_id")))))
+async def run_state(call: Call[StateQuery]) -> Answer:
+    """Its status, its data, and where each node stands, all at one moment: that of the event `seq`.
+
+    With `wait_s`, at the run's end, or when that time is over.
+    """
+    run_id, wait_s = call.path("run_id"), call.query.wait_s
+    if wait_s is not None:
+        return Answer(RunState.of(await finished(call.server, run_id, wait_s)))
+    return Answer(RunState.of(await settled(call.server.services.engine.request_status(run_id))))
 
 
 @table.plain(

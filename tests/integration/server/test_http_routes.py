@@ -471,3 +471,19 @@ async def test_no_request_writes_to_the_log(http, run, caplog):
         await run("add")
         await http.get("/nowhere")
     assert caplog.records == []
+
+
+async def test_the_state_can_be_waited_for(http, make_graph, gate):
+    async def state(run_id, wait_s):
+        async with http.get(f"/graph/state/{run_id}", params={"wait_s": wait_s}) as answer:
+            return answer.status, (await answer.json()).get("status")
+
+    async with http.post("/graph/run", json={"graph_id": await make_graph("gate")}) as answer:
+        run_id = (await answer.json())["run_id"]
+    assert await state(run_id, 0.05) == (200, "running")
+    waiting = asyncio.ensure_future(state(run_id, 20))
+    gate.opened.set()
+    assert await waiting == (200, "completed")
+    assert await state(run_id, 20) == (200, "completed")
+    assert await state("nobody", 20) == (404, None)
+    assert await state(run_id, 301) == (400, None)
