@@ -24,8 +24,10 @@ from engine import (
     WaitForSignal,
     WaitUntil,
 )
+from engine.model.run import RunSnapshot
 from engine.storage.codec import encode_event
 from engine.storage.database import open_database
+from engine.tools.builtin.control import run_workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "data" / "histories"
@@ -186,7 +188,52 @@ GRAPHS: dict[str, dict[str, Any]] = {
         ],
         "edges": [{"from_node": "one", "to_node": "each"}],
     },
+    "children": {
+        "nodes": [
+            {
+                "id": "each",
+                "function_name": "run_workflow",
+                "for_each": "state.xs",
+                "parameters": {"graph": "branches"},
+                "bindings": {"x": "item"},
+                "save_as": "made",
+            },
+            {
+                "id": "failing",
+                "function_name": "run_workflow",
+                "parameters": {"graph": "failures"},
+                "retry": {"max_attempts": 2, "delay_s": 0.001},
+                "on_error": "continue",
+                "default_result": "no luck",
+                "save_as": "f",
+            },
+            {"id": "missing", "function_name": "run_workflow", "parameters": {"graph": "nothing"}},
+        ],
+        "edges": [
+            {"from_node": "each", "to_node": "failing"},
+            {"from_node": "failing", "to_node": "missing"},
+        ],
+    },
 }
+
+
+def record(engine: ExecutionEngine, graph: GraphDefinition, run: RunSnapshot, path: Path) -> None:
+    rows = [encode_event(entry.event) for entry in engine.read_events(run_id=run.run_id, limit=None)]
+    history = {
+        "graph": graph.model_dump(mode="json", exclude_defaults=True),
+        "run_id": run.run_id,
+        "events": [{"type": row.type, "data": json.loads(row.data)} for row in rows],
+        "outcome": {
+            "status": run.status.value,
+            "state": run.current_state.data,
+            "execution_path": run.current_state.execution_path,
+            "error_message": run.error_message,
+        },
+    }
+    if path.exists():
+        raise SystemExit(f"{path} is there already; histories are never changed")
+    text = json.dumps(history, indent=1, sort_keys=True) + "\n"
+    path.write_text(text.replace(f"{ROOT}/", ""), encoding="utf-8")
 
 
 def main() -> None:
@@ -194,6 +241,7 @@ def main() -> None:
     tools = ToolRegistry()
     for function in (count, double, fail, ask, rest):
         tools.register_tool(function.__name__, function, "")
+    tools.register(run_workflow)
     with tempfile.TemporaryDirectory() as folder:
         config = AppConfig(database_url=f"sqlite:///{folder}/h.db", resources={"gpu": 1})
         database = open_database(config)
@@ -201,33 +249,23 @@ def main() -> None:
         engine = ExecutionEngine(
             graph_manager=graphs, state_manager=states, tool_registry=tools, config=config
         )
+        stored = {
+            name: graphs.create_graph(GraphDefinition.model_validate({"name": name, **form}))
+            for name, form in GRAPHS.items()
+        }
         for name in sys.argv[2:] or GRAPHS:
-            form = GRAPHS[name]
-            graph = GraphDefinition.model_validate({"name": name, **form})
-            run_id = engine.execute_workflow(graphs.create_graph(graph), {"x": 4, "xs": [1, 2, 3]})
+            graph = graphs.get_graph(stored[name])
+            run_id = engine.execute_workflow(stored[name], {"x": 4, "xs": [1, 2, 3]})
             while name == "waiting" and not engine.signal(run_id, "go", 42).result():
                 pass  # it does not wait for the signal yet
             run = engine.wait(run_id, 10)
             if name == "forks":
                 run_id = engine.fork(run_id, "again", 2, state={"n": 40}, remove=["x"])
                 run = engine.wait(run_id, 10)
-            rows = [encode_event(entry.event) for entry in engine.read_events(run_id=run_id, limit=None)]
-            history = {
-                "graph": graph.model_dump(mode="json", exclude_defaults=True),
-                "run_id": run_id,
-                "events": [{"type": row.type, "data": json.loads(row.data)} for row in rows],
-                "outcome": {
-                    "status": run.status.value,
-                    "state": run.current_state.data,
-                    "execution_path": run.current_state.execution_path,
-                    "error_message": run.error_message,
-                },
-            }
-            path = FOLDER / f"{version}-{name}.json"
-            if path.exists():
-                raise SystemExit(f"{path} is there already; histories are never changed")
-            text = json.dumps(history, indent=1, sort_keys=True) + "\n"
-            path.write_text(text.replace(f"{ROOT}/", ""), encoding="utf-8")
+            record(engine, graph, run, FOLDER / f"{version}-{name}.json")
+            if name == "children":
+                child = engine.get_execution_status(run.steps["failing"].child_run_ids[0])
+                record(engine, graphs.get_graph(child.graph_id), child, FOLDER / f"{version}-child.json")
         engine.close()
         database.close()
 

@@ -437,3 +437,70 @@ def test_wcp_38_a_merge_waits_for_a_loop_as_long_as_it_may_still_lead_to_it(benc
     if archive or found:
         assert story.state["sources"] == [*(["archive"] if archive else []), *(["search"] if found else [])]
         assert story.at("start", "answer") > story.at("end", "search", story.visits["search"])
+
+
+# ---------------------------------------------------------------------------------------------------- child runs
+
+
+def nested(depth, price):
+    """A product of parts of parts, each of this price, two of a kind."""
+    parts = [nested(depth - 1, price)] * 2 if depth else []
+    return {"price": price, "parts": parts}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 4])
+def test_wcp_22_a_graph_runs_itself_until_there_is_nothing_left_to_run_it_for(bench, depth):
+    before = bench.engine.query_historical_executions().total_count
+    story = bench.play(22, product=nested(depth, 10))
+    ended(story)
+    runs = 2 ** (depth + 1) - 1
+    assert story.state["cost"] == 10 * runs
+    assert bench.engine.query_historical_executions().total_count - before == runs
+
+
+def region_of(bench, story):
+    [child] = bench.engine.query_historical_executions(parent_run_id=story.run.run_id).executions
+    return bench.engine.get_execution_status(child.run_id)
+
+
+@pytest.mark.parametrize("insurance_s", [0, 0.05])
+def test_wcp_25_an_alarm_cancels_what_runs_in_the_region_and_nothing_else(bench, insurance_s):
+    story = bench.play(25, alarm_s=0, flight_s=30, hotel_s=30, insurance_s=insurance_s)
+    ended(story)
+    assert story.state["outcome"] == "no trip"
+    assert story.state["insurance"] == "insured"
+    region = region_of(bench, story)
+    assert region.status.value == "completed"
+    assert {region.steps[node].status.value for node in ("flight", "hotel")} == {"cancelled"}
+
+
+def test_wcp_25_without_an_alarm_the_region_completes(bench):
+    story = bench.play(25, alarm_s=30, flight_s=0, hotel_s=0.01, insurance_s=0)
+    ended(story)
+    assert story.state["outcome"] == "trip booked"
+    assert region_of(bench, story).steps["alarm"].status.value == "cancelled"
+
+
+def test_wcp_26_the_instances_that_have_not_completed_are_cancelled_and_the_run_goes_on(bench):
+    inner = []
+
+    def two_are_asked(entries):
+        inner[:] = [entry.run_id for entry in entries if getattr(entry.event, "item", None) == 1]
+        return bool(inner)
+
+    def stop(_):
+        bench.engine.cancel_execution(inner[0])
+
+    story = bench.play_until(26, two_are_asked, stop, seconds=30)
+    ended(story)
+    assert story.path == ["begin", "invite", "report"]
+    assert story.state["outcome"] == "called off"
+    region = region_of(bench, story)
+    assert (region.status.value, region.steps["ask"].status.value) == ("cancelled", "cancelled")
+
+
+def test_wcp_26_nobody_calls_it_off(bench):
+    story = bench.play(26, seconds=0, guests=["Ann", "Ben"])
+    ended(story)
+    assert story.state["invited"]["answers"] == ["Ann comes", "Ben comes"]
+    assert story.state["outcome"] == "all have answered"
