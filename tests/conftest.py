@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="How many requests tests/e2e/test_schemathesis.py makes up, about; from 1000 on it is thorough.",
     )
     parser.addoption(
+        "--all-crashes",
+        action="store_true",
+        help="Have tests/integration/engine/test_crash_matrix.py kill at every occurrence of every failpoint.",
+    )
+    parser.addoption(
         "--soak-rounds",
         type=int,
         default=4,
