@@ -16,7 +16,7 @@ die() { say "$@"; exit 1; }
 # What Qt's libraries load, found by leaving them out one by one on a bare Debian 12.
 system_packages="libglib2.0-0 libgl1 libegl1 libxkbcommon0 libfontconfig1 libfreetype6 libdbus-1-3 libgssapi-krb5-2
     libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
-test_packages="xvfb openbox xdotool curl chromium nodejs"
+test_packages="xvfb openbox xdotool curl chromium nodejs strace"
 
 install_system_packages() {
     command -v dpkg-query >/dev/null || return 0    # not a Debian: the README says what is needed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QObject, QTimer, QUrl, Signal
+from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -41,8 +41,7 @@ from wfe_desktop.running import LoadedRun, RunControl
 from wfe_desktop.settings import Settings
 from wfe_desktop.steering import Steering
 from wfe_desktop.window import PROBLEMS, TITLE, MainWindow
-
-POLL_MS = 300
+from wfe_desktop.work_display import WorkDisplay
 
 
 def session_entry(editor: Editor) -> str:
@@ -105,9 +104,7 @@ class Workbench(QObject):
         self.address = ""
         self._token: str | None = None
         self._unsubscribe: list[object] = []
-        self._poll = QTimer(self)
-        self._poll.setInterval(POLL_MS)
-        self._poll.timeout.connect(self._show_work)
+        self.work = WorkDisplay(self, self.window.status, self.messages)
         self._connect()
         self.window.lay_out(settings.docks)
         if settings.geometry is not None:
@@ -141,15 +138,14 @@ class Workbench(QObject):
         self._take_catalog()
         self.library.attach(services)
         self.runs_model.reload()
-        self._poll.start()
-        self._show_work()
+        self.work.start(services.engine)
         self.situation_changed.emit()
         for failure in services.load_failures:
             self.messages.warning(str(failure))
 
     def detach(self) -> None:
         """The engine is about to close: take nothing more from it."""
-        self._poll.stop()
+        self.work.stop()
         self.library.detach()
         self.checker.watch(None)
         self.editors.silence()
@@ -351,7 +347,7 @@ class Workbench(QObject):
         title_of = editor.document.node_title if editor is not None else str
         self.runs_panel.timeline.set_run(view, title_of)
         self.runs_panel.select_run(self.runs.shown_run_id)
-        self._show_work()
+        self.work.refresh()
         self.situation_changed.emit()
 
     def _show_state(self, snapshot: object) -> None:
@@ -368,11 +364,6 @@ class Workbench(QObject):
         else:
             editor = self.filing.open_version(loaded.graph, snapshot.graph_id, snapshot.graph_version)
         self.runs.adopt(editor, loaded)
-
-    def _show_work(self) -> None:
-        if self.services is not None:
-            engine = self.services.engine
-            self.window.status.set_work(engine.active_runs, engine.running_steps, engine.worker_count)
 
     def run_has_errors(self) -> bool:
         """Whether the front workflow cannot run; shows why."""

@@ -306,7 +306,7 @@ def _lock(path: Path) -> BinaryIO:
     """Hold the database for this program. The operating system gives the lock up when the program ends, however."""
     name = path.with_name(path.name + ".lock")
     try:
-        file = name.open("a+b")
+        file = name.open("a+b", buffering=0)
     except OSError as error:
         raise DatabaseError(
             f"the database {path} cannot be written ({error.strerror}); check who owns its folder, "
@@ -323,9 +323,10 @@ def _lock(path: Path) -> BinaryIO:
             f"the database {path} is in use by another program (process {holder or 'unknown'}); "
             "close it first, or choose another database with --database"
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()).encode("ascii"))
-    file.flush()
+    with suppress(OSError):  # a full disk, say: then the lock does not tell whose it is
+        file.truncate(0)
+        file.write(str(os.getpid()).encode("ascii"))
+        file.flush()
     return file
 
 

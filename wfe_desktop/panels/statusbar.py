@@ -69,11 +69,12 @@ class StatusBar(QStatusBar):
         self.server.setEnabled(bool(address))
         self._paint_dot()
 
-    def set_work(self, runs: int, steps: int, workers: int) -> None:
-        """How much is going on in the engine."""
-        text = describe_work(runs, steps, workers)
+    def set_work(self, runs: int, steps: int, workers: int, problem: str | None = None) -> None:
+        """How much is going on in the engine, or why nothing is."""
+        text = describe_work(runs, steps, workers) if problem is None else "Work stands still"
         if text != self.work.text():
             self.work.setText(text)
+            self.work.setToolTip(problem or "")
 
     def set_saved(self, text: str, tip: str = "") -> None:
         """``Saved``, ``Modified``, ``Read only`` ..."""

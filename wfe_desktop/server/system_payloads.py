@@ -75,7 +75,8 @@ class ToolOut(AnswerBody):
 
 
 class Health(AnswerBody):
-    status: Literal["healthy"]
+    status: Literal["healthy", "unhealthy"]
+    problem: str | None
     service: str
     version: str
     uptime_s: float

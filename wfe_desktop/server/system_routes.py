@@ -80,14 +80,17 @@ async def read_tool(call: Call[NoQuery]) -> Answer:
 
 @table.plain("GET", "/health", "Ask whether the engine takes work", query=NoQuery, answers={200: Health})
 async def health(call: Call[NoQuery]) -> Answer:
-    """Cheap: nothing is waited for."""
+    """Cheap: nothing is waited for. `unhealthy` while nothing can be recorded (the disk is full, say): `problem` says why,
+    and runs are answered with 503 until it is over.
+    """
     return Answer(Health(**_health(call.server)))
 
 
 def _health(server: ServerContext) -> dict[str, Any]:
     engine = server.services.engine
     return {
-        "status": "healthy",
+        "status": "healthy" if engine.storage_problem is None else "unhealthy",
+        "problem": engine.storage_problem,
         "service": SERVICE_NAME,
         "version": program_version(),
         "uptime_s": server.uptime_s,
