@@ -426,9 +426,10 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The engine takes work."""
+    """Whether the engine takes work; ``problem`` says why nothing can be recorded just now, where it cannot."""
 
     status: str
+    problem: str | None
     service: str
     version: str
     uptime_s: float
