@@ -14,6 +14,7 @@
     ├── ExpressionError                a condition or binding does not compile or does not evaluate
     ├── StepError                      one step cannot be done; it becomes the step's failure
     │   ├── ArgumentError              a parameter has no value or a wrong one
+    │   ├── SecretNotFound             a secret that a parameter refers to is not there
     │   ├── ResultError                a tool returned what cannot be kept as JSON
     │   ├── StepTimedOut               it took longer than its timeout_s
     │   └── StepCrashed                the process that ran it ended
@@ -121,6 +122,12 @@ class ArgumentError(StepError):
     """A tool's parameter has no value, or one of the wrong type."""
 
     code = "ArgumentError"
+
+
+class SecretNotFound(StepError):
+    """There is no secret of the name that a parameter refers to."""
+
+    code = "SecretNotFound"
 
 
 class ResultError(StepError):

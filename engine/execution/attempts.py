@@ -16,8 +16,10 @@ from typing import Any, TypeAlias
 
 from engine.errors import ArgumentError, ResultError, StepError, StepTimedOut, WorkflowError
 from engine.execution.output import Capture, StepLog
+from engine.execution.secrets import hide, hide_json, reveal_secret, were_revealed
 from engine.failpoints import failpoint
 from engine.flow.run_state import RunState
+from engine.flow.secrets import fill_secrets
 from engine.flow.state import Changes, StateView, find_changes
 from engine.flow.values import copy_json, to_json
 from engine.model.events import ChildWanted, StepCompleted, StepFailed, StepParked, StepStarted
@@ -29,6 +31,9 @@ from engine.tools.context import OnProgress, StepWasCancelled, ToolContext
 
 _reach_tool = failpoint("before-tool")
 _pass_tool = failpoint("after-tool")
+
+_TOLD_BY_TOOLS = ("result", "changes", "end_reason", "message", "schema", "initial_state", "graph")
+"""The fields of outcomes that hold what a tool returned."""
 
 
 def now_us() -> int:
@@ -62,6 +67,8 @@ class Attempt:
     cpu_ns: int = 0
     ticket: list[None] = field(default_factory=lambda: [None])
     on_over: Callable[[], object] | None = None
+    secrets: tuple[str, ...] = ()
+    """Parameters whose values refer to secrets."""
 
     @property
     def run_id(self) -> str:
@@ -101,10 +108,12 @@ def prepare(
     """
     definition = run.plan.graph.nodes[node]
     item = started.item
+    values = find_values(run, node, definition, tool, item)
+    secrets = run.plan.secrets[node]
     return Attempt(
         started=started,
         tool=tool,
-        values=find_values(run, node, definition, tool, item),
+        values=values,
         state=dict(run.state) if tool.takes_state else None,
         save_as=definition.save_as if item is None else None,
         context=ToolContext(
@@ -113,6 +122,8 @@ def prepare(
         log=log or StepLog(lambda *_: None),
         isolation=definition.isolation,
         timeout_s=definition.timeout_s,
+        # Not those for which a wire or an expression supplied something else.
+        secrets=secrets and tuple(name for name in secrets if values[name] is definition.parameters[name]),
     )
 
 
@@ -181,7 +192,7 @@ def execute(attempt: Attempt) -> Outcome:
     with Capture(attempt.log):
         cpu_ns = time.thread_time_ns()
         try:
-            return finish(attempt, attempt.tool.function(**begin(attempt)))
+            return _hide_in(attempt, finish(attempt, attempt.tool.function(**begin(attempt))))
         except BaseException as error:  # noqa: BLE001 - whatever a tool does is its step's failure
             return fail(attempt, error)
         finally:
@@ -192,7 +203,7 @@ async def execute_async(attempt: Attempt) -> Outcome:
     """Await the tool on this event loop. Raises nothing, cancellation aside."""
     with Capture(attempt.log):
         try:
-            return finish(attempt, await attempt.tool.function(**begin(attempt)))
+            return _hide_in(attempt, finish(attempt, await attempt.tool.function(**begin(attempt))))
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it would end the loop of all others
@@ -204,7 +215,13 @@ def begin(attempt: Attempt) -> dict[str, Any]:
     attempt.began_ns = time.perf_counter_ns()
     attempt.context.check_cancelled()
     tool = attempt.tool
-    arguments = tool.coerce({name: copy_json(value) for name, value in attempt.values.items()})
+    values = {name: copy_json(value) for name, value in attempt.values.items()}
+    for name in attempt.secrets:
+        values[name] = fill_secrets(values[name], reveal_secret)
+    try:
+        arguments = tool.coerce(values)
+    except ArgumentError as error:
+        raise _leave_out_secrets(error, attempt.secrets) from None
     if attempt.state is not None:
         arguments["state"] = StateView(attempt.state)
         attempt.values = arguments  # the view is needed again to find what changed
@@ -212,6 +229,19 @@ def begin(attempt: Attempt) -> dict[str, Any]:
         arguments["context"] = attempt.context
     _reach_tool()
     return arguments
+
+
+def _leave_out_secrets(error: ArgumentError, secrets: tuple[str, ...]) -> ArgumentError:
+    """The error without the values of these parameters: it may show the beginning of one, which is not recognised."""
+    faults: dict[str, str] = error.details.get("parameters", {})
+    if not faults.keys() & set(secrets):
+        return error
+    told = [
+        f'parameter "{name}" does not take what its secret holds' if name in secrets else fault
+        for name, fault in faults.items()
+    ]
+    message = "; ".join(told)
+    return ArgumentError(message[:1].upper() + message[1:])
 
 
 def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked | ChildWanted:
@@ -247,6 +277,20 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked | Chil
         end_status=returned.status if isinstance(returned, EndRun) else None,
         end_reason=returned.reason if isinstance(returned, EndRun) else "",
     )
+
+
+def _hide_in(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """The outcome without the value of any secret. The run's log says where one was taken out."""
+    if not were_revealed():
+        return outcome
+    for name in _TOLD_BY_TOOLS:
+        value = getattr(outcome, name, None)
+        if value:
+            hidden = hide_json(value)
+            if hidden is not value:
+                setattr(outcome, name, hidden)
+                attempt.log.record("warning", f"A secret was taken out of what the tool returned ({name}).")
+    return outcome
 
 
 def _park(
@@ -307,11 +351,11 @@ def fail(attempt: Attempt, error: BaseException) -> StepFailed:
         node=started.node,
         visit=started.visit,
         attempt=started.attempt,
-        error=str(error) if own else _describe(error),
+        error=hide(str(error) if own else _describe(error)),
         error_type=getattr(error, "code", type(error).__name__)
         if isinstance(error, StepError)
         else type(error).__name__,
-        trace="" if own else _tool_trace(error),
+        trace="" if own else hide(_tool_trace(error)),
         duration_us=_duration_us(attempt),
         item=started.item,
     )

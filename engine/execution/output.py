@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from engine.execution.secrets import hide
+
 Emit = Callable[[int, str, str], None]
 """Takes a line: microseconds since 1970, level, message."""
 
@@ -121,7 +123,7 @@ class StepLog:
         if self._is_full:
             self._more += 1
             return
-        text = clean_line(line)
+        text = hide(clean_line(line))
         if not text:
             return
         room = MAX_CHARACTERS - self._characters
@@ -173,7 +175,7 @@ class _Stream:
         if step is not None and sys._getframe(1).f_code is not _HANDLER_CODE:  # noqa: SLF001 - the one way to tell
             step.write(self._name, text)
         if self.real is not None and (step is None or _echoes):
-            self.real.write(text)
+            self.real.write(hide(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

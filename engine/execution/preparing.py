@@ -11,6 +11,7 @@ from typing import Any
 from engine.errors import ResultError, ValidationError
 from engine.execution.executors import check_isolation
 from engine.execution.live_run import LiveRun
+from engine.execution.secrets import find_missing_secret
 from engine.failpoints import failpoint
 from engine.flow.plan import Plan, compile_plan
 from engine.flow.run_state import RunState
@@ -36,12 +37,15 @@ class PreparedGraph:
         self.plan = plan
         self._resources = resources
         self._checked: tuple[tuple[Tool | None, ...], Problem | None] | None = None
+        self._has_secrets = any(plan.secrets)
 
     def find_problem(self, tools: tuple[Tool | None, ...], catalog: dict[str, Tool]) -> Problem | None:
         """The first thing that keeps the graph from running with these tools."""
         checked = self._checked
         if checked is None or any(old is not new for old, new in zip(checked[0], tools, strict=True)):
             checked = self._checked = (tools, self._look(catalog))
+        if checked[1] is None and self._has_secrets:
+            return find_missing_secret(self.plan.graph)  # not kept: they come and go without us
         return checked[1]
 
     def _look(self, catalog: dict[str, Tool]) -> Problem | None:
@@ -72,7 +76,9 @@ class PreparedGraphs:
 
     def find_obstacles(self, graph: GraphDefinition, catalog: Catalog) -> list[Problem]:
         """What keeps a graph from being run now."""
-        return find_obstacles(graph, catalog, self._resources)
+        found = find_obstacles(graph, catalog, self._resources)
+        missing = None if found else find_missing_secret(graph)
+        return [missing] if missing is not None else found
 
 
 def find_obstacles(graph: GraphDefinition, catalog: Catalog, resources: Mapping[str, int]) -> list[Problem]:

@@ -289,6 +289,7 @@ def _make_request(attempt: Attempt) -> dict[str, Any]:
         "started": (started.at, started.node, started.visit, started.attempt, started.item),
         "workspace": str(attempt.context.workspace),
         "values": attempt.values,
+        "secrets": attempt.secrets,
         "state": attempt.state,
         "save_as": attempt.save_as,
     }

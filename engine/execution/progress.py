@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from engine.execution.secrets import hide
 from engine.tools.context import OnProgress
 
 PAUSE_S = 0.1
@@ -23,6 +24,6 @@ def limit_progress(tell: OnProgress) -> OnProgress:
             if now - last < PAUSE_S and done != total:
                 return
             last = now
-        tell(done, total, message)
+        tell(done, total, hide(message))
 
     return say

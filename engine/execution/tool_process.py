@@ -90,6 +90,7 @@ def _run(request: dict[str, Any], tools: dict[str, Tool], replies: int) -> Outco
     attempt = Attempt(
         started, _NO_TOOL, request["values"], request["state"], request["save_as"], context, log
     )
+    attempt.secrets = request["secrets"]
     if key not in tools:
         with output.Capture(output.StepLog(lambda *_: None)):  # what importing prints is no step's
             try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.errors import ExpressionError, ValidationError
 from engine.flow.expressions import CompiledExpression, compile_expression
+from engine.flow.secrets import find_secrets
 from engine.flow.topology import NO_LOOP, Topology, compile_graph
 from engine.model.graph import ELSE, RESULT_PORT, GraphDefinition
 from engine.model.problem import Problem, Severity
@@ -25,7 +26,7 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """By node: its success and error ``Route``, how many taken edges make it ready (0: all resolved), the loop it
-    heads (or -1), its bindings and its ``for_each``. By edge: the wire's source port and parameter.
+    heads (or -1), its bindings, its ``for_each``, and which of its parameters refer to secrets. By edge: the wire's source port and parameter.
     """
 
     topology: Topology
@@ -35,6 +36,7 @@ class Plan:
     heads: tuple[int, ...]
     bindings: tuple[tuple[tuple[str, CompiledExpression], ...], ...]
     for_each: tuple[CompiledExpression | None, ...]
+    secrets: tuple[tuple[str, ...], ...]
     ports: tuple[tuple[str, str], ...]
     exits: tuple[CompiledExpression, ...]
 
@@ -68,6 +70,10 @@ def compile_plan(graph: GraphDefinition) -> Plan:
         ),
         for_each=tuple(
             None if node.for_each is None else _compile(node.for_each, node.id, None, "for_each")
+            for node in graph.nodes
+        ),
+        secrets=tuple(
+            tuple(name for name, value in node.parameters.items() if any(find_secrets(value)))
             for node in graph.nodes
         ),
         ports=tuple((edge.from_port or RESULT_PORT, edge.to_port or "") for edge in graph.edges),

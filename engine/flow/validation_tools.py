@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from engine.flow.secrets import is_secret
 from engine.flow.validation_findings import Findings, quote, show_value, suggest
 from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition
 from engine.model.problem import Problem, Severity
@@ -139,7 +140,7 @@ def fits(schema: Mapping[str, Any], value: Any) -> bool:
 
 
 def _fits(schema: Any, value: Any, root: Mapping[str, Any], depth: int) -> bool:
-    if depth > _MAX_DEPTH or not isinstance(schema, Mapping):
+    if depth > _MAX_DEPTH or not isinstance(schema, Mapping) or is_secret(value):
         return True
     if "$ref" in schema:
         return _fits(_resolve(schema["$ref"], root), value, root, depth + 1)

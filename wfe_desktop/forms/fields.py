@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from engine.errors import ValidationError
+from engine.flow.secrets import is_secret
 from engine.flow.strict_json import parse_json
 from engine.model.tool import InputPort
 from engine.tools.schemas import schema_types
@@ -120,7 +121,7 @@ class FieldSpec:
 
     def check(self, value: MaybeValue) -> str | None:
         """What is wrong with a value, as a sentence; None where nothing is."""
-        if value is UNSET:
+        if value is UNSET or is_secret(value):
             return None
         if isinstance(value, str) and not (
             self.kind in (Kind.TEXT, Kind.LONG_TEXT, Kind.PATH) or self.takes_text

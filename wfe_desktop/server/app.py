@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import WSCloseCode, web
 
+from engine.execution.secrets import keep_secret
 from engine.execution.services import Services
 from wfe_desktop.server import (
     docs_routes,
@@ -273,6 +274,8 @@ async def _serve(services: Services, bound: socket.socket, host: str, address: s
     token = configured or await in_new_thread(_user_token)
     if not (find_owner or token):
         raise StartRefused("nobody could be let in: set WFE_API_TOKEN to a secret of your own")
+    if token:
+        keep_secret(token)  # tools and log lines can come by it
     app = create_app(services, needs_token=find_owner is None)
     app[GUARD] = Guard(names, port, token)
     app[LIMITS] = limits = Limits(services.config, knows_owners=find_owner is not None)

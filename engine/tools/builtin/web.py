@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -16,8 +14,6 @@ _CATEGORY = "Web"
 _MEGABYTE = 1_000_000
 _MOST_REDIRECTS = 5
 _CHUNK = 65_536
-_SECRET = re.compile(r"\{\{\s*secret:\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-_SECRET_PREFIX = "WFE_SECRET_"  # noqa: S105 - the name of a setting
 
 
 class HttpAnswer(NamedTuple):
@@ -53,8 +49,8 @@ async def http_request(
 ) -> HttpAnswer:
     """Ask a web server. Runs without holding a worker; at most five redirects are followed.
 
-    A header value may contain {{secret:NAME}}: it is replaced by the environment variable WFE_SECRET_NAME when the
-    request is sent, and its value is in no log, event or error. Redirects to another host go without the headers.
+    A header may be a secret, as any text of a parameter: {{secret:NAME}}. Redirects to another host go without the
+    headers.
 
     Args:
         url: An http or https address.
@@ -69,8 +65,7 @@ async def http_request(
     import aiohttp
     import yarl
 
-    secrets: list[str] = []
-    sent = {name: _fill_secrets(value, secrets) for name, value in (headers or {}).items()}
+    sent = dict(headers or {})
     target = _read_url(url)
     if query:
         target = target.update_query(query)
@@ -96,8 +91,9 @@ async def http_request(
     except TimeoutError:
         raise TimeoutError(f"{target.host} did not answer within {timeout_s:g} s.") from None
     except (aiohttp.ClientError, OSError) as error:
-        reason = _hide(str(error), secrets) or type(error).__name__
-        raise ConnectionError(f"{target.host} cannot be reached: {reason}.") from None
+        raise ConnectionError(
+            f"{target.host} cannot be reached: {str(error) or type(error).__name__}."
+        ) from None
 
 
 def _read_url(url: str) -> Any:
@@ -110,25 +106,6 @@ def _read_url(url: str) -> Any:
     if target.scheme not in ("http", "https") or not target.host:
         raise ValueError(f"{url!r:.200} is not a web address; it must start with http:// or https://.")
     return target
-
-
-def _fill_secrets(value: str, secrets: list[str]) -> str:
-    def fill(match: re.Match[str]) -> str:
-        found = os.environ.get(_SECRET_PREFIX + match[1])
-        if found is None:
-            raise LookupError(
-                f"The secret {match[1]} is not set; set the environment variable {_SECRET_PREFIX}{match[1]}."
-            )
-        secrets.append(found)
-        return found
-
-    return _SECRET.sub(fill, value)
-
-
-def _hide(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "•••") if secret else text
-    return text
 
 
 def _encode_body(body: Any, headers: dict[str, str]) -> bytes | None:

@@ -140,12 +140,3 @@ def test_a_server_that_is_not_there_is_told_of() -> None:
 def test_only_web_addresses_are_asked(url: str) -> None:
     with pytest.raises(ValueError, match="is not a web address"):
         asyncio.run(http_request(url))
-
-
-def test_secrets_are_filled_in_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WFE_SECRET_API", "s3cret")
-    headers = {"Authorization": "Bearer {{secret:API}}"}
-    answer = ask(lambda url: http_request(f"{url}/echo", headers=headers))
-    assert answer.data["headers"]["authorization"] == "Bearer s3cret"
-    with pytest.raises(LookupError, match="set the environment variable WFE_SECRET_OTHER"):
-        asyncio.run(http_request("http://127.0.0.1:1/", headers={"A": "{{secret:OTHER}}"}))
