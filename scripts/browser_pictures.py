@@ -78,7 +78,6 @@ async def take(tab: Tab, folder: Path) -> None:
     review = ask("/graph/run", {"graph_id": ask("/graph/create", slow_review())["graph_id"]})["run_id"]
     await tab.send("Emulation.setScrollbarsHidden", hidden=True)
     await tab.prefer(color_scheme="dark", reduced_motion="reduce")
-    await tab.resize(1280, 860)
     await tab.open(f"{ADDRESS}/#run/{review}")
     await tab.click_button("Log")
     await tab.until_text("↻ 2", '[data-node="suggest"]')

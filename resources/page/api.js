@@ -57,13 +57,14 @@ export async function ask(method, path, body, signal) {
   return JSON.parse((await read(method, path, body, signal)).text);
 }
 
-/** Events of a run, or of all ("*"), from after `since`: without gap or repeat, also over a lost connection.
+/** Events of a run, or of all ("*"), from after `since`: without gap or repeat, also over a lost connection. Only of
+certain `types`, where they are given.
 
 `onEvents(events)` is called at most once a frame. `onReset()`: too much was missed, or the server has another journal
 now; begin again from a fresh reading. `onConnection({connected, retryInMs, retry})` says how it stands. */
 export class Live {
-  constructor(runId, since, { onEvents, onReset, onConnection }) {
-    Object.assign(this, { runId, seq: since, onEvents, onReset, onConnection });
+  constructor(runId, since, { types, onEvents, onReset, onConnection }) {
+    Object.assign(this, { runId, seq: since, types, onEvents, onReset, onConnection });
     this.queue = [];
     this.failures = 0;
     this.flush = this.flush.bind(this);
@@ -92,7 +93,7 @@ export class Live {
     this.wasRefused = true;
     this.socket.onopen = () => {
       this.wasRefused = false;
-      this.socket.send(JSON.stringify({ action: "subscribe", run_id: this.runId, since: this.seq, batch_ms: 50 }));
+      this.socket.send(JSON.stringify({ action: "subscribe", run_id: this.runId, since: this.seq, types: this.types, batch_ms: 50 }));
     };
     this.socket.onmessage = (message) => this.take(JSON.parse(message.data));
     this.socket.onclose = () => this.lose();

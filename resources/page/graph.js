@@ -5,12 +5,12 @@ import { Ways } from "./ways.js";
 
 const MOST = 2.5;
 const LARGEST = 1.1;
-const READABLE = 0.62;
+const READABLE = 0.75;
 const FAR = 0.4;
 const CLICK = 5;
 const LABEL = 30;
 const LABEL_DOWN = 22;
-const LOWEST = 220;
+const LOWEST = 240;
 const HIGHEST = 0.6;
 const ROOM = { side: 20, top: 24, bottom: 56 }; // around the drawing; below it are the buttons
 const CHARACTER = 6.5;

@@ -7,12 +7,14 @@ import { readJson } from "./forms.js";
 const PAGE = 50;
 const MOST_ACTIVE = 200;
 const MOST_ENDED = 1000;
+const OF_RUNS = ["execution_status_update", "workflow_started", "workflow_completed", "execution_error", "workflow_cancelled", "workflow_paused", "workflow_resumed"];
 
 /** Runs: those under way first, then the latest. */
 export class RunsView {
   constructor(onConnection) {
     this.onConnection = onConnection;
     this.runs = new Map();
+    this.foreign = new Set();
     this.rows = new Map();
     this.limit = PAGE;
     this.status = h("select", { "aria-label": "Status", onchange: () => this.load() }, h("option", { value: "" }, "Any status"), STATUSES.map((status) => h("option", { value: status }, status)));
@@ -55,7 +57,7 @@ export class RunsView {
       this.limit = PAGE;
       this.fault.hidden = true;
       this.isLoaded = true;
-      this.live = new Live("*", seq, { onEvents: (events) => this.take(events), onReset: () => this.load(), onConnection: this.onConnection });
+      this.live = new Live("*", seq, { types: OF_RUNS, onEvents: (events) => this.take(events), onReset: () => this.load(), onConnection: this.onConnection });
     } catch (error) {
       if (this.closed || this.loading !== mine) return;
       this.fail(error);
@@ -68,7 +70,7 @@ export class RunsView {
   }
 
   search(filter) {
-    return ask("POST", "history/executions", filter);
+    return ask("POST", "history/executions", { ...filter, top_level: true });
   }
 
   async loadMore() {
@@ -95,10 +97,10 @@ export class RunsView {
     const changed = new Set();
     for (const event of events) {
       const status = event.data.status;
-      if (event.event_type === "node_execution" || event.event_type === "log" || !status) continue;
+      if (!status) continue;
       const run = { ...(this.runs.get(event.run_id) ?? begin(event)) };
-      if (!run.graph_name) {
-        if (ACTIVE.has(status)) this.reloadSoon(); // one from long ago goes on
+      if (!run.graph_name || event.data.parent_run_id) {
+        this.miss(event, status);
         continue;
       }
       follow(run, event, status);
@@ -110,6 +112,16 @@ export class RunsView {
     for (const runId of changed) this.rows.get(runId)?.remove(), this.rows.delete(runId);
     this.render();
     if (changed.has(focused)) this.rows.get(focused)?.querySelector("a").focus();
+  }
+
+  /** A run that is not on the list. One from long ago may go on; a part of another run is not shown. */
+  miss({ run_id: runId, data }, status) {
+    if (data.parent_run_id) this.foreign.add(runId);
+    else if (ACTIVE.has(status) && !this.foreign.has(runId)) {
+      this.foreign.add(runId); // if it is still not there after the reading, it never will be
+      this.reloadSoon();
+    }
+    if (!ACTIVE.has(status)) this.foreign.delete(runId);
   }
 
   reloadSoon() {

@@ -8,7 +8,7 @@ import { jsonTree } from "./json.js";
 import { follow } from "./lists.js";
 import { LogView } from "./log.js";
 
-const NARROW = 640;
+const NARROW = 900;
 const REFRESH_MS = 500;
 const SHOWN_STEPS = 200;
 
@@ -75,13 +75,18 @@ export class RunView {
       await this.readState();
       await this.redraw();
       if (this.closed) return;
-      this.live = new Live(this.runId, this.run.seq, { onEvents: (events) => this.take(events), onReset: () => this.reload(), onConnection: this.onConnection });
+      this.live = new Live(this.runId, this.run.seq, { onEvents: (events) => this.take(events), onReset: () => this.reload(), onConnection: (how) => this.connected(how) });
       await this.log.start(this.run.seq);
       if (this.tab === "Steps") await this.readSteps();
     } catch (error) {
       this.fail(error.status === 404 ? new Error("There is no run of this id. It may have been in another database.") : error);
       if (error.status === 0 && !this.closed) this.tryAgain();
     }
+  }
+
+  connected(how) {
+    this.onConnection(how);
+    if (how.connected && this.again) this.reload();
   }
 
   /** The server could not be reached before everything was read. */
@@ -92,6 +97,7 @@ export class RunView {
 
   reload() {
     clearTimeout(this.again);
+    this.again = null;
     if (this.closed) return;
     this.log.clear();
     this.fault.hidden = true;
@@ -202,7 +208,9 @@ export class RunView {
     this.name.textContent = run.graph_name;
     if (this.title !== `${run.graph_name}: ${run.status}`) this.onTitle((this.title = `${run.graph_name}: ${run.status}`));
     const steps = run.current_state.execution_path.length;
-    this.head.replaceChildren(statusChip(run.status), when(run.accepted_at), howLong(run), h("span", {}, count(steps, "step")), h("span", { class: "id", title: run.run_id }, run.run_id));
+    const head = h("div", {}, statusChip(run.status), when(run.accepted_at), howLong(run), h("span", {}, count(steps, "step")), h("span", { class: "id" }, run.run_id),
+      run.parent_run_id ? h("span", {}, "a step of ", runLink(run.parent_run_id)) : null, run.forked_from ? h("span", {}, "forked from ", runLink(run.forked_from)) : null);
+    this.head.replaceChildren(...head.childNodes);
     this.message.textContent = run.error_message ?? "";
     this.message.className = `message ${run.status}`;
     this.showCommands();
@@ -279,11 +287,13 @@ export class RunView {
   showNode(nodeId) {
     const node = this.definition.nodes.find((each) => each.id === nodeId);
     const step = this.run.steps.get(nodeId);
-    const facts = [["Tool", node.function_name], ["Visit", step?.visit > 1 ? step.visit : null], ["Attempt", step?.attempt > 1 ? step.attempt : null], ["Took", formatDuration(step?.duration_s)], ["Items", step?.items_total ? `${step.items_done} of ${step.items_total}` : null]];
+    const facts = [["Tool", node.function_name], ["Visit", step?.visit > 1 ? String(step.visit) : null], ["Attempt", step?.attempt > 1 ? String(step.attempt) : null], ["Took", formatDuration(step?.duration_s)], ["Items", step?.items_total ? `${step.items_done} of ${step.items_total}` : null],
+      ["Waits for", step?.status === "waiting" && step.waits_for ? describeWait(step.waits_for) : null], ["Taken over from", step?.taken_from ? runLink(step.taken_from) : null],
+      ["Runs", step?.child_run_ids?.length ? h("span", {}, step.child_run_ids.slice(-20).flatMap((runId) => [runLink(runId), " "])) : null]];
     const close = button("Close", () => (this.graph.select(null), (this.node.hidden = true), this.graph.focusNode(nodeId)), { class: "plain" });
     this.node.hidden = false;
     this.node.replaceChildren(h("div", { class: "line" }, h("h2", {}, this.titleOf(nodeId)), close), statusChip(step?.status ?? "pending"),
-      h("dl", {}, facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))])),
+      h("dl", {}, facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
       step?.error ? h("p", { class: "message failed" }, step.error) : "", this.run.results.has(nodeId) ? h("div", {}, h("h3", {}, "Result"), jsonTree(this.run.results.get(nodeId), this.open, `result/${nodeId}`)) : "");
   }
 
@@ -305,7 +315,7 @@ export class RunView {
     const keys = Object.keys(data).length;
     const scroll = this.state.scrollTop;
     if (keys) this.state.replaceChildren(h("p", { class: "second" }, `${count(keys, "key")}, ${formatSize(size)}`), jsonTree(data, this.open, "state"));
-    else this.state.replaceChildren(h("p", { class: "empty" }, "The state is empty. Steps that return values put them here."));
+    else this.state.replaceChildren(h("p", { class: "empty" }, "The state is empty. What steps save goes here."));
     this.state.scrollTop = scroll;
   }
 
@@ -326,7 +336,21 @@ function waitsFor(data, kind) {
   if (kind === "retrying") return { kind: "retry", due_at: data.due_at };
   if (data.needs_decision) return { kind: "decision" };
   if (data.signal) return { kind: "signal", signal: data.signal, message: data.question, schema: data.schema };
+  if (data.resources) return { kind: "resources", resources: data.resources };
+  if (data.child_run_id) return data.child_status ? null : { kind: "run", child_run_id: data.child_run_id, due_at: data.due_at };
   return data.due_at ? { kind: "time", due_at: data.due_at } : null;
+}
+
+function runLink(runId) {
+  return h("a", { class: "id", href: `#run/${encodeURIComponent(runId)}` }, runId);
+}
+
+/** In words, or as a link to the run that is waited for. */
+function describeWait(waits) {
+  if (waits.kind === "resources") return Object.entries(waits.resources).map(([name, number]) => `${name} × ${number}`).join(", ");
+  if (waits.kind === "run") return runLink(waits.child_run_id);
+  if (waits.kind === "time" || waits.kind === "retry") return `${waits.kind === "retry" ? "its next try, at " : ""}${formatClock(waits.due_at)}`;
+  return waits.kind === "decision" ? "a decision" : `the signal “${waits.signal}”`;
 }
 
 /** Tabs as screen readers know them: one tab stop, arrow keys go from one to the next. */

@@ -152,6 +152,7 @@ class Tab:
         self._session = session["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             await self.send(f"{domain}.enable")
+        await self.resize(1280, 860)
 
     # ----------------------------------------------------------------------------------------------- looking
 

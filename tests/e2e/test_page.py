@@ -35,6 +35,14 @@ def hold(folder: str) -> str:
     return "went on"
 
 
+@tool(name="need")
+def need(folder: str) -> str:
+    """Fails until there is a file called "here"."""
+    if not (Path(folder) / "here").exists():
+        raise FileNotFoundError("there is no file")
+    return "found"
+
+
 @tool(name="ask_person")
 def ask_person():
     """Asks for an answer with three fields."""
@@ -206,21 +214,15 @@ async def test_the_list_follows_a_run_that_is_started_over_http(address, open_pa
         run_id = run(address, graph)
         row = f'[data-run="{run_id}"]'
         await tab.until(f"document.querySelector('{row}.running')?.innerText.includes('Followed')")
-        assert (await tab.look("document.querySelector('h2').innerText")).startswith("Under way")
-        assert (
-            await tab.look(f"document.querySelector('{row}').parentElement.previousElementSibling.innerText")
-            == "Under way (1)"
-        )
+        heading = f"document.querySelector('{row}').parentElement.previousElementSibling.innerText"
+        assert (await tab.look(heading)).startswith("Under way (")
         (folder / "go").touch()
         await tab.until(f"document.querySelector('{row}.completed')")
         assert (
             await tab.look(f"document.querySelector('{row} .sign path').getAttribute('d')")
             == "M3.25 8.5l3.25 3.25l6.25-7"
         )
-        assert (
-            await tab.look(f"document.querySelector('{row}').parentElement.previousElementSibling.innerText")
-            == "Recent"
-        )
+        assert await tab.look(heading) == "Recent"
         await tab.until(f"/\\d (ms|s)$/.test(document.querySelector('{row} .times').innerText)")
 
 
@@ -340,18 +342,17 @@ async def test_the_buttons_pause_step_resume_and_cancel(address, open_page, fold
     assert ask(address, f"/graph/state/{run_id}")[1]["status"] == "cancelled"
 
 
-async def test_a_failed_run_is_retried(address, open_page, tmp_path):
-    target = tmp_path / "late.txt"
-    graph = store(address, ("a", "say", {"bindings": {"text": "state.text"}}))
+async def test_a_failed_run_is_retried(address, open_page, folder):
+    graph = store(address, ("a", "need", with_parameters(folder=str(folder))))
     run_id = run(address, graph, wait_s=10)
     async with open_page(address, f"#run/{run_id}") as tab:
+        await tab.until_text("there is no file", ".message.failed")
+        (folder / "here").touch()
         await tab.click_button("Retry")
-        await tab.until(
-            "document.querySelector('.below .log') && document.querySelector('#news').textContent"
-        )
-        await tab.click_button("Log")
-        await tab.until_text("goes on from where it failed", ".log")
-    assert not target.exists()
+        await tab.until(f"{node('a')} === 'completed'")
+        await tab.until_text("completed", ".head")
+        assert await tab.look("document.querySelector('.title .message').hidden")
+        assert await tab.look("document.querySelectorAll('.title .buttons button').length") == 0
 
 
 async def test_a_waiting_step_is_answered_with_a_form(address, open_page):
@@ -403,12 +404,35 @@ async def test_a_question_of_yes_or_no_has_two_buttons(address, open_page):
         await tab.until_text("answer: false", ".state")
 
 
+async def test_a_run_leads_to_those_it_started_and_back(address, open_page, folder, hold):
+    inner = store(address, hold, name="Inner")
+    outer = store(address, ("call", "run_workflow", with_parameters(graph=inner)), name="Outer")
+    run_id = run(address, outer)
+    async with open_page(address) as tab:
+        await tab.until_text("Live", "#connection")
+        await tab.until(f"document.querySelector('[data-run=\"{run_id}\"]')")
+        assert not await tab.look(
+            "document.querySelector('.rows').innerText.includes('Inner')"
+        )  # a part of Outer
+        await tab.look(f"location.hash = '#run/{run_id}'")
+        await tab.until(f"{node('call')} === 'waiting'")
+        await tab.click('[data-node="call"]')
+        await tab.click(".node-panel a")
+        await tab.until_text("Inner", "h1")
+        (folder / "go").touch()
+        await tab.until_text("completed", ".head")
+        await tab.click(".head a")
+        await tab.until_text("Outer", "h1")
+        await tab.until_text("completed", ".head")
+
+
 async def test_a_large_state_is_folded_and_says_its_size(address, open_page):
     graph = store(address, ("a", "set_state", {}))
     run_id = run(
         address, graph, wait_s=20, text="x" * 2_000_000, rows=[{"n": number} for number in range(5_000)]
     )
     async with open_page(address, f"#run/{run_id}") as tab:
+        await tab.until(f"{node('a')} === 'completed'")
         await tab.until_text("2.0 MB", ".state")
         await tab.until_text("5,000 items", ".state")
         assert await tab.look("document.querySelectorAll('.state *').length") < 100
@@ -471,6 +495,7 @@ async def test_a_lost_connection_is_said_and_taken_up_again(start_program, open_
         await tab.until(f"{node('after')} === 'completed'")
         await tab.click_button("Log")
         await tab.until_text("hello again", ".lines")
+        await tab.until_text("Run started", ".lines")
         lines = await tab.look(
             "[...document.querySelectorAll('.lines .said')].map((each) => each.textContent)"
         )
