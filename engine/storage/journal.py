@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound
@@ -52,7 +52,8 @@ class StateManager:
     def __init__(self, database: Database | AppConfig | None = None) -> None:
         """Use this database, or that of a configuration (by default of ``AppConfig()``)."""
         self.database = database if isinstance(database, Database) else open_database(database)
-        dialect: Any = postgresql if self.database.url.get_backend_name() == "postgresql" else sqlite
+        # The other one is not imported: that of PostgreSQL takes 3 MB.
+        dialect: Any = importlib.import_module(f"sqlalchemy.dialects.{self.database.url.get_backend_name()}")
         self._insert_values: sa.Insert = dialect.insert(stored_values).on_conflict_do_nothing()
 
     def append(self, batch: Batch) -> None:
