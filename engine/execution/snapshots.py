@@ -23,12 +23,13 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         if status is pending and not visit:
             continue
         items = run.items.get(node)
+        origin = _find_origin(run, node) if run.taken else None
         steps[ids[node]] = StepInfo(
             ids[node],
             status,
             visit,
             run.attempts[node],
-            started_at=to_datetime(run.started[node]) if visit else None,
+            started_at=to_datetime(run.started[node]) if visit and origin is None else None,
             duration_s=run.durations[node] / 1e6
             if run.finish_order[node] and status is not running
             else None,
@@ -36,7 +37,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             items_done=None if items is None else items.done,
             items_total=None if items is None else len(items.values),
             waits_for=waits.get(node),
-            taken_from=_find_origin(run, node) if run.taken else None,
+            taken_from=origin,
             child_run_ids=_list_children(run, node) if node in run.children else (),
         )
     return RunSnapshot(
@@ -58,6 +59,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         seq=seq,
         parent_run_id=about.parent_run_id,
         parent_node_id=about.parent_node_id,
+        forked_from=about.forked_from,
     )
 
 

@@ -149,7 +149,8 @@ class RunSnapshot:
     ``steps`` has an entry for every node that was started or skipped; ``edges_taken`` and ``edges_skipped`` are
     indexes into the graph version's edges, as last decided. ``results`` are the nodes' latest results. ``held`` are
     the nodes that would start next, were the run not paused: the first of them at a single step. ``parent_run_id`` and
-    ``parent_node_id`` name the step that runs this graph, where one does.
+    ``parent_node_id`` name the step that runs this graph, where one does; ``forked_from`` the run whose steps this one took
+    over. A step that was taken over did not start here: it has no ``started_at``.
     """
 
     run_id: str
@@ -170,6 +171,7 @@ class RunSnapshot:
     seq: int = 0
     parent_run_id: str | None = None
     parent_node_id: str | None = None
+    forked_from: str | None = None
 
     @property
     def duration_s(self) -> float | None:

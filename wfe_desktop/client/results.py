@@ -106,6 +106,7 @@ class RunState:
     seq: int
     parent_run_id: str | None
     parent_node_id: str | None
+    forked_from: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,12 @@ class ResultView(QWidget):
 
     def _show_facts(self, step: StepInfo) -> None:
         started = step.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if step.started_at else "–"
+        origin = step.taken_from
+        if origin is not None:
+            started = f"taken over from run …{origin[-4:]}"
+        self._values["Started"].setToolTip(
+            "" if origin is None else f"It ran in run {origin} and was not run again."
+        )
         took = "–" if step.duration_s is None else describe_duration(step.duration_s)
         facts = {
             "Status": step.status.value,

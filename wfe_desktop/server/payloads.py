@@ -341,6 +341,7 @@ class RunState(AnswerBody):
     seq: int
     parent_run_id: str | None
     parent_node_id: str | None
+    forked_from: str | None
 
     @classmethod
     def of(cls, run: RunSnapshot) -> RunState:
@@ -365,6 +366,7 @@ class RunState(AnswerBody):
             seq=run.seq,
             parent_run_id=run.parent_run_id,
             parent_node_id=run.parent_node_id,
+            forked_from=run.forked_from,
         )
 
 

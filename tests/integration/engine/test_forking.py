@@ -10,9 +10,11 @@ from datetime import timedelta
 import pytest
 
 from engine import RunStatus, StepStatus, ValidationError, WaitForSignal, WaitUntil
+from engine.config import AppConfig
 from engine.errors import GraphNotFound, RunNotFound
 from engine.model.run import ForkPoint
-from tests.integration.engine.conftest import make_graph
+from engine.tools.builtin.control import run_workflow
+from tests.integration.engine.conftest import Bench, make_graph
 
 
 @pytest.fixture
@@ -46,6 +48,8 @@ def test_p2_steps_before_the_fork_are_taken_over_and_not_run_again(bench, calls)
     assert called(calls, run_id) == {"b": 1, "c": 1}
     assert run.steps["a"].taken_from == old.run_id
     assert run.steps["b"].taken_from is None
+    assert run.forked_from == old.run_id
+    assert (run.steps["a"].started_at, run.steps["a"].duration_s) == (None, old.steps["a"].duration_s)
     assert replace(bench.engine.get_execution_status(old.run_id), seq=old.seq) == old
     line = bench.engine.query_historical_executions().executions[0]
     assert (line.run_id, line.forked_from, line.step_count) == (run_id, old.run_id, 3)
@@ -347,6 +351,86 @@ def test_a_fork_of_a_fork_keeps_its_edits_and_says_where_steps_really_ran(bench,
     third_id = bench.engine.fork(first.run_id, "a")
     assert bench.engine.wait(third_id, 10).current_state == old.current_state
     assert called(calls, third_id) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_fork_does_without_the_run_that_it_comes_from(tmp_path):
+    config = AppConfig(database_url=f"sqlite:///{tmp_path}/w.db", workers=1)
+    begun, go = threading.Event(), threading.Event()
+
+    def open_bench():
+        bench = Bench(config)
+        bench.tools.register_tool("count", lambda state: {"n": state.get("n", 0) + 1}, "")
+        bench.tools.register_tool("hold", lambda: (begun.set(), go.wait(10))[1], "")
+        return bench
+
+    bench = open_bench()
+    go.set()
+    old = bench.run(make_graph({"a": "count", "hold": "hold", "b": "count"}, ["a -> hold", "hold -> b"]))
+    go.clear()
+    begun.clear()
+    run_id = bench.engine.fork(old.run_id, "hold", state={"n": 10})
+    assert begun.wait(10)
+    assert bench.engine.delete_runs([old.run_id])[0] == (old.run_id,)
+    go.set()
+    bench.engine.close(0.01)
+    bench.database.close()
+
+    bench = open_bench()
+    bench.engine.recover()
+    run = bench.engine.wait(run_id, 10)
+    assert (run.status, run.current_state.data) == (RunStatus.COMPLETED, {"n": 11})
+    assert run.current_state.execution_path == ["a", "hold", "b"]
+    assert run.steps["a"].taken_from == old.run_id
+    bench.close()
+
+
+def test_a_step_that_ran_another_graph_is_taken_over_with_its_result_and_runs_no_child(bench, calls):
+    bench.tools.register(run_workflow)
+    bench.graphs.create_graph(make_graph({"inner": "note"}, name="Child"))
+    child = {"function_name": "run_workflow", "parameters": {"graph": "Child"}, "save_as": "made"}
+    old = bench.run(make_graph({"child": child, "b": "note"}, ["child -> b"], name="Parent"))
+    fork = bench.engine.wait(bench.engine.fork(old.run_id, "b"), 10)
+    assert fork.current_state == old.current_state
+    assert bench.engine.query_historical_executions(parent_run_id=fork.run_id).total_count == 0
+    again = bench.engine.wait(bench.engine.fork(old.run_id, "child"), 10)
+    assert again.current_state == old.current_state
+    (inner,) = bench.engine.query_historical_executions(parent_run_id=again.run_id).executions
+    alone = bench.engine.wait(bench.engine.fork(inner.run_id), 10)
+    assert (alone.status, alone.current_state.data) == (RunStatus.COMPLETED, {"n": 1})
+
+
+def test_a_fork_waits_for_the_tokens_of_its_steps_and_takes_over_without_any(tmp_path):
+    bench = Bench(AppConfig(database_url=f"sqlite:///{tmp_path}/w.db", workers=2, resources={"gpu": 1}))
+    begun, go = threading.Event(), threading.Event()
+
+    @bench.tool
+    def hold(state) -> None:
+        state["n"] = state.get("n", 0) + 1
+        begun.set()
+        assert go.wait(10)
+
+    go.set()
+    graph = make_graph({n: {"function_name": "hold", "resources": {"gpu": 1}} for n in "ab"}, ["a -> b"])
+    old = bench.run(graph)
+    go.clear()
+    begun.clear()
+    holder = bench.start(graph)
+    assert begun.wait(10)
+    fork = bench.engine.fork(old.run_id, "b")
+    waiting = bench.engine.get_execution_status(fork)
+    assert waiting.steps["a"].taken_from == old.run_id
+    assert waiting.steps["b"].waits_for.kind == "resources"
+    go.set()
+    assert bench.engine.wait(fork, 10).current_state == old.current_state
+    assert bench.engine.wait(holder, 10).status is RunStatus.COMPLETED
+    bench.close()
+
+
+def test_what_a_step_of_a_fork_was_given_is_found_again_with_the_edits(bench, calls):
+    old = bench.run(CHAIN, {"n": 10})
+    run_id = bench.engine.fork(old.run_id, "b", state={"n": 40})
+    bench.engine.wait(run_id, 10)
+    assert bench.engine.get_step_inputs(run_id, "b").state == {"n": 40}
 
 
 # Another version ----------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ async def test_a_run_is_forked_with_another_state_and_says_what_it_took_over(ask
     body = {"node_id": "n1", "state": {"total": 40}, "remove": ["nothing"], "wait_s": 10}
     status, state, headers = await ask("POST", f"/graph/fork/{old['run_id']}", body)
     assert (status, state["status"], state["current_state"]["data"]) == (200, "completed", {"total": 42})
+    assert (state["forked_from"], old["forked_from"]) == (old["run_id"], None)
     assert headers["Location"] == f"/graph/state/{state['run_id']}"
     assert [state["steps"][node]["taken_from"] for node in ("n0", "n1")] == [old["run_id"], None]
     _, steps, _ = await ask("GET", f"/graph/steps/{state['run_id']}")
