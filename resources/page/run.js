@@ -325,7 +325,7 @@ export class RunView {
     if (page.has_more) page = await this.ask("GET", `${path}&offset=${page.total_count - SHOWN_STEPS}`);
     if (!page.steps.length) return this.steps.replaceChildren(h("p", { class: "empty" }, "No step has begun yet."));
     const rows = page.steps.map((step) => h("tr", {}, h("td", {}, this.titleOf(step.node_id), step.item === null ? "" : ` [${step.item}]`, step.error ? h("p", { class: "message failed" }, step.error) : ""),
-      h("td", {}, statusChip(step.status)), h("td", { class: "number" }, [step.visit > 1 ? `visit ${step.visit}` : "", step.attempt > 1 ? `try ${step.attempt}` : ""].filter(Boolean).join(", ")), h("td", { class: "number" }, step.started_at ? formatClock(step.started_at) : ""), h("td", { class: "number" }, formatDuration(step.duration_s))));
+      h("td", {}, statusChip(step.status), step.taken_from ? h("span", { class: "second", title: `It ran in run ${step.taken_from} and was not run again` }, " taken over") : ""), h("td", { class: "number" }, [step.visit > 1 ? `visit ${step.visit}` : "", step.attempt > 1 ? `try ${step.attempt}` : ""].filter(Boolean).join(", ")), h("td", { class: "number" }, step.started_at ? formatClock(step.started_at) : ""), h("td", { class: "number" }, formatDuration(step.duration_s))));
     const head = h("tr", {}, ["Node", "Status", "Visit", "Started", "Took"].map((name) => h("th", { scope: "col" }, name)));
     this.steps.replaceChildren(page.total_count > SHOWN_STEPS ? h("p", { class: "second" }, `The last ${SHOWN_STEPS} of ${count(page.total_count, "step")}`) : "", h("table", {}, h("thead", {}, head), h("tbody", {}, rows)));
   }

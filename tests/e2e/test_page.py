@@ -355,6 +355,23 @@ async def test_a_failed_run_is_retried(address, open_page, folder):
         assert await tab.look("document.querySelectorAll('.title .buttons button').length") == 0
 
 
+async def test_a_fork_says_what_it_took_over_and_leads_to_where_it_comes_from(address, open_page):
+    graph = store(address, ("a", "set_state", {}), ("b", "set_state", {}))
+    old = run(address, graph, wait_s=10)
+    status, fork = ask(address, f"/graph/fork/{old}", {"node_id": "b", "wait_s": 10})
+    assert status == 200, fork
+    async with open_page(address, f"#run/{fork['run_id']}") as tab:
+        await tab.until(f"{node('a')} === 'completed' && {node('b')} === 'completed'")
+        await tab.click_button("Steps")
+        await tab.until_text("taken over", ".steps tbody tr:first-child")
+        assert not await tab.look(
+            "document.querySelector('.steps tbody tr:last-child').textContent.includes('taken over')"
+        )
+        await tab.click(f'a[href="#run/{old}"]')
+        await tab.until_text(old, ".title")
+        await tab.until(f"!document.querySelector('a[href=\"#run/{old}\"]')")
+
+
 async def test_a_waiting_step_is_answered_with_a_form(address, open_page):
     graph = store(address, ("ask", "ask_person", {"label": "Release manager", "save_as": "answer"}))
     run_id = run(address, graph)
