@@ -56,6 +56,11 @@ class AppConfig(BaseModel):
         ge=0,
         description="So many ended runs are kept, the newest; 0: all. A run's child runs go with it.",
     )
+    retention_results: int = Field(
+        default=10_000,
+        ge=0,
+        description="So many results are kept for use again (cache), the newest; 0: all. None older than retention_days.",
+    )
     max_depth: int = Field(
         default=32, ge=0, le=1_000, description="How deep runs may lie in runs whose steps run them."
     )

@@ -167,6 +167,23 @@ GRAPHS: dict[str, dict[str, Any]] = {
             {"from_node": "again", "to_node": "end"},
         ],
     },
+    "cache": {
+        "nodes": [
+            {"id": "made", "function_name": "double", "cache": {}, "save_as": "y"},
+            {"id": "kept", "function_name": "double", "cache": {"ttl_s": 60}, "save_as": "z"},
+            {
+                "id": "each",
+                "function_name": "double",
+                "for_each": "[4, 5, 4]",
+                "max_parallel": 1,
+                "bindings": {"x": "item"},
+                "cache": {},
+                "resources": {"gpu": 1},
+                "save_as": "ys",
+            },
+        ],
+        "edges": [{"from_node": "made", "to_node": "kept"}, {"from_node": "kept", "to_node": "each"}],
+    },
     "resources": {
         "nodes": [
             {"id": "one", "function_name": "count", "resources": {"gpu": 1}},

@@ -92,6 +92,10 @@ def make_parser() -> argparse.ArgumentParser:
         listing.add_argument("--json", action="store_true", help="print JSON")
         if name == "runs":
             listing.add_argument("--limit", type=_count, default=20, help="how many (default 20)")
+    clear = _add_command(
+        commands, "clear-cache", _clear_cache, "forget the results that are kept for use again"
+    )
+    clear.add_argument("--tool", metavar="NAME", help="only those of this tool")
     return parser
 
 
@@ -222,6 +226,12 @@ def _runs(parsed: argparse.Namespace, options: StartOptions) -> int:
     from wfe_desktop.listings import list_runs
 
     return list_runs(options, limit=parsed.limit, as_json=parsed.json)
+
+
+def _clear_cache(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.listings import clear_cache
+
+    return clear_cache(options, parsed.tool)
 
 
 # -------------------------------------------------------------------------------------------------------- errors

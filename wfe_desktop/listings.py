@@ -16,9 +16,10 @@ import pydantic
 from engine.config import AppConfig
 from engine.flow.validation import validate_graph
 from engine.model.problem import Problem
-from engine.storage.database import Database
+from engine.storage.database import Database, open_database
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
+from engine.storage.kept_results import KeptResults
 from engine.tools.builtin import register_builtin_tools
 from engine.tools.discovery import load_tools_dir
 from engine.tools.registry import ToolRegistry
@@ -120,6 +121,17 @@ def list_runs(options: StartOptions, *, limit: int, as_json: bool) -> int:
     )
     if page.has_more:
         notice(f"{page.total_count} runs in all.")
+    return 0
+
+
+def clear_cache(options: StartOptions, tool: str | None) -> int:
+    """Forgets the results that are kept for use again, all or those of one tool."""
+    database = open_database(options.to_config())
+    try:
+        count = KeptResults(database).drop(tool)
+    finally:
+        database.close()
+    say(f"Forgot {count:,} kept result{'s' * (count != 1)}.")
     return 0
 
 

@@ -21,9 +21,10 @@ from engine.failpoints import failpoint
 from engine.flow.run_state import RunState
 from engine.flow.secrets import fill_secrets
 from engine.flow.state import Changes, StateView, find_changes
+from engine.flow.validation_policies import why_not_cached
 from engine.flow.values import copy_json, to_json
 from engine.model.events import ChildWanted, StepCompleted, StepFailed, StepParked, StepStarted
-from engine.model.graph import RESULT_PORT, Isolation, NodeDefinition
+from engine.model.graph import RESULT_PORT, CachePolicy, Isolation, NodeDefinition
 from engine.model.outcome import EndRun, RunWorkflow, WaitForSignal, WaitUntil
 from engine.model.run import to_microseconds
 from engine.model.tool import Tool
@@ -50,6 +51,7 @@ class Attempt:
     """All a worker needs. ``values`` and ``state`` refer to the run's own values: to be copied, never changed.
 
     ``place`` says where it runs, once that is decided; ``cpu_ns`` what it took of its thread's processor time.
+    With ``cache``, a result that was kept is looked for before it is ``submitted``, by its ``cache_key``.
     ``on_over`` is called once it does not use anything any more, which may be long after it was given up.
     """
 
@@ -62,6 +64,9 @@ class Attempt:
     log: StepLog
     isolation: Isolation = "auto"
     timeout_s: float | None = None
+    cache: CachePolicy | None = None
+    cache_key: str = ""
+    submitted: bool = False
     place: str = ""
     began_ns: int = 0
     cpu_ns: int = 0
@@ -82,6 +87,13 @@ class Attempt:
         """Its call has returned, or will never be made. Called before its end is reported. Any thread."""
         if self.on_over is not None:
             self.on_over()
+
+    def drop(self) -> None:
+        """It will not be begun, and nothing is expected of it. Any thread."""
+        self.cancel()
+        self.claim()
+        self.log.close()
+        self.over()
 
     def claim(self) -> bool:
         """Whether the caller is the one who says how the attempt ended: true for the first that asks. Any thread."""
@@ -124,6 +136,7 @@ def prepare(
         timeout_s=definition.timeout_s,
         # Not those for which a wire or an expression supplied something else.
         secrets=secrets and tuple(name for name in secrets if values[name] is definition.parameters[name]),
+        cache=definition.cache if definition.cache is None or why_not_cached(tool) is None else None,
     )
 
 

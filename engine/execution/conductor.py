@@ -25,6 +25,7 @@ from engine.execution.families import Families, Opened
 from engine.execution.inbox import Call, Inbox, Report
 from engine.execution.live_run import LiveRun
 from engine.execution.recorder import CannotGoOn, Commits, Recorder, Subscriber
+from engine.execution.result_cache import ResultCache
 from engine.execution.snapshots import take_snapshot
 from engine.execution.timers import Timers
 from engine.execution.token_pool import TokenPool
@@ -99,7 +100,8 @@ class Conductor:
         self._stopped = threading.Event()
         self._recorder = Recorder(store, self._stopped, self._stand_still, self._call_later)
         self._executors = Executors(config.workers, self.post, self.report)
-        self._attempts = AttemptsUnderWay(self._executors, config.workspace, self.post)
+        cache = ResultCache(store.database, self.post, self.post_call, self._recorder.keep)
+        self._attempts = AttemptsUnderWay(self._executors, cache, config.workspace, self.post)
         self._open_child = open_child
         self._timers = Timers()
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
@@ -309,8 +311,8 @@ class Conductor:
                     break
                 self._handle(message)
             self._timers.fire()
-            if not self._draining:
-                self.tokens.grant()
+            if not self._draining and self.tokens.grant():
+                self.families.settle()
             committed = self._recorder.commit(at_once=bool(self._answers or self._ended))
             kept = self._attempts.act(by_worker=by_worker)
             if committed:
@@ -450,6 +452,7 @@ class Conductor:
         while time.monotonic() < deadline and self.running_steps and self._thread.is_alive():
             time.sleep(0.005)
         self.post_call(self._drop_all)
+        self._attempts.close()
         ended = self._executors.close(1.0)
         self.post_call(self._end)
         self._thread.join(2.0)

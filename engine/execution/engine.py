@@ -82,7 +82,8 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         self._opener = ChildOpener(graph_manager, self._prepared, tool_registry, self.config.max_depth)
         self._keys = RunKeys(state_manager)
         days, runs = self.config.retention_days, self.config.retention_runs
-        self._retention = Retention(state_manager, conductor, self._loader, days, runs)
+        results = self.config.retention_results
+        self._retention = Retention(state_manager, conductor, self._loader, days, runs, results)
         self._recovering = threading.RLock()
         self._recovered = False
         self._closed = False
@@ -317,6 +318,10 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         What is left out is as configured (``retention_days``, ``retention_runs``); 0 deletes none by that rule.
         """
         return self._retention.prune(days, runs)
+
+    def clear_cache(self, tool: str | None = None) -> int:
+        """Forget the results that are kept for use again, all or those of one tool; how many there were."""
+        return self._retention.clear_results(tool)
 
     def subscribe_deleted(self, callback: Callable[[Sequence[str]], None]) -> Callable[[], None]:
         """Have the ids of deleted runs handed to ``callback``; returns what ends it. It must only put them aside."""

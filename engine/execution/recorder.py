@@ -13,6 +13,7 @@ from engine.failpoints import failpoint
 from engine.model.events import JournalEntry, RunEvent
 from engine.storage.database import explain, is_storage_error
 from engine.storage.journal import Batch, StateManager
+from engine.storage.kept_results import NewResult
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Recorder:
         self._waits = False  # for the moment after which it is urgent
         self._entries: list[JournalEntry] = []
         self._changed: dict[str, LiveRun] = {}
+        self._results: dict[str, NewResult] = {}
         self._subscribers: list[Subscriber] = []
 
     def add(self, run_id: str, fact: RunEvent) -> None:
@@ -79,6 +81,10 @@ class Recorder:
     def mark_changed(self, live: LiveRun) -> None:
         """The run's row is to be written too."""
         self._changed[live.state.run_id] = live
+
+    def keep(self, new: NewResult) -> None:
+        """Have a result kept, in the commit that records its step: the completion that was added last."""
+        self._results[new.key] = new
 
     def commit(self, *, at_once: bool) -> bool:
         """Commit all there is; or, where nothing is urgent, leave it for a moment. Whether all is committed.
@@ -107,6 +113,9 @@ class Recorder:
                 batch.changed_runs.append(live.changed_row())
             else:
                 batch.new_runs.append(live.row())
+        if self._results:
+            batch.new_results = list(self._results.values())
+            self._results = {}
         _reach_commit()
         while (problem := self._write(batch)) is not None:
             if self.problem is None:

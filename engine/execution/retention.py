@@ -19,6 +19,7 @@ from engine.execution.attempts import now_us
 from engine.execution.conductor import Conductor
 from engine.execution.loader import Loader, done
 from engine.storage.journal import StateManager
+from engine.storage.kept_results import KeptResults
 from engine.storage.removal import RunRemover
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,20 @@ class Retention:
     """Deletes runs. Any thread may call any method; those that return a ``Future`` never wait."""
 
     def __init__(
-        self, store: StateManager, conductor: Conductor, loader: Loader, days: float, runs: int
+        self,
+        store: StateManager,
+        conductor: Conductor,
+        loader: Loader,
+        days: float,
+        runs: int,
+        results: int,
     ) -> None:
         self._store = store
         self._conductor = conductor
         self._loader = loader
         self._remover = RunRemover(store.database)
-        self._days, self._runs = days, runs
+        self._kept = KeptResults(store.database)
+        self._days, self._runs, self._results = days, runs, results
         self._subscribers: list[Callable[[Sequence[str]], None]] = []
         self._lock = threading.Lock()
         self._woken = threading.Event()
@@ -122,6 +130,10 @@ class Retention:
             last = candidates[-1]
         return count
 
+    def clear_results(self, tool: str | None) -> int:
+        """Forget kept results, all or those of one tool; how many there were. It waits for the database."""
+        return self._kept.drop(tool)
+
     # On the loader's thread -------------------------------------------------------------------------------------
 
     def _doom(self, run_ids: Sequence[str]) -> list[str]:
@@ -145,6 +157,7 @@ class Retention:
                 if time.monotonic() >= prune_at:
                     prune_at = time.monotonic() + _PAUSE_S
                     self.prune()
+                    self._prune_results()
                     self._store.database.shorten_log()
                 self._sweep()
             except (DatabaseError, ServiceUnavailable) as error:
@@ -152,6 +165,13 @@ class Retention:
             except Exception:
                 log.exception("internal error while old runs were deleted; it is tried again later")
             pause_s = _PAUSE_S
+
+    def _prune_results(self) -> None:
+        """Forget kept results that are too old or too many."""
+        if self._days:
+            self._kept.drop_before(now_us() - int(self._days * _DAY_US))
+        if self._results:
+            self._kept.drop_all_but(self._results)
 
     def _sweep(self) -> None:
         more = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.flow.presenter import describe_resources
-from engine.flow.run_state import SKIPPED, TAKEN, RunState, WaitingStep
+from engine.flow.run_state import SKIPPED, TAKEN, RunState, Taken, WaitingStep
 from engine.flow.values import copy_json
 from engine.model.graph import NodeDefinition
 from engine.model.run import CurrentState, RunSnapshot, RunSummary, StepInfo, Waiting, to_datetime
@@ -23,7 +24,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
         if status is pending and not visit:
             continue
         items = run.items.get(node)
-        origin = _find_origin(run, node) if run.taken else None
+        origin = _find_origin(run, run.taken, node) if run.taken else None
         steps[ids[node]] = StepInfo(
             ids[node],
             status,
@@ -38,6 +39,7 @@ def take_snapshot(run: RunState, about: RunSummary, seq: int) -> RunSnapshot:
             items_total=None if items is None else len(items.values),
             waits_for=waits.get(node),
             taken_from=origin,
+            cached_from=_find_origin(run, run.cached, node) if run.cached else None,
             child_run_ids=_list_children(run, node) if node in run.children else (),
         )
     return RunSnapshot(
@@ -79,8 +81,8 @@ def _find_waits(run: RunState) -> dict[int, Waiting]:
     return waits
 
 
-def _find_origin(run: RunState, node: int) -> str | None:
-    taken = run.taken.get(node)
+def _find_origin(run: RunState, origins: Mapping[int, Taken], node: int) -> str | None:
+    taken = origins.get(node)
     return taken.origin if taken is not None and taken.visit == run.visits[node] else None
 
 

@@ -72,9 +72,11 @@ class TokenPool:
             request = _Request(self._count, run.run_id, key, step, queued)
             self._queues.setdefault(frozenset(queued.resources), deque()).append(request)
 
-    def grant(self) -> None:
-        """Start the steps that can have their tokens now."""
+    def grant(self) -> bool:
+        """Start the steps that can have their tokens now; whether there were any."""
+        some = False
         while self._queues and (request := self._take_next()) is not None:
+            some = True
             live, queued = self._runs[request.run_id], request.queued
             lease = _Lease(queued.resources)
             self._count_tokens(lease, -1)
@@ -87,6 +89,7 @@ class TokenPool:
             lease.attempt = attempt
             attempt.on_over = lambda lease=lease: self._call(lambda: self._free_tokens(lease))
             self._leases.add(lease)
+        return some
 
     def usage(self) -> dict[str, ResourceUsage]:
         """How each resource stands."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from engine.errors import StepError
 from engine.execution.attempts import Attempt, fail_early, prepare
 from engine.execution.executors import Executors
 from engine.execution.live_run import LiveRun
+from engine.execution.result_cache import ResultCache
 from engine.model.events import (
     ChildStarted,
     ChildWanted,
@@ -26,9 +28,16 @@ _End = StepCompleted | StepFailed | StepParked | ChildStarted | ChildWanted | St
 class AttemptsUnderWay:
     """What has been decided about attempts, until ``act``. With the turn only; ``count`` is for any thread."""
 
-    def __init__(self, executors: Executors, workspace: Path, post: Callable[[str, RunEvent], None]) -> None:
+    def __init__(
+        self,
+        executors: Executors,
+        cache: ResultCache,
+        workspace: Path,
+        post: Callable[[str, RunEvent], None],
+    ) -> None:
         self.count = 0
         self._executors = executors
+        self._cache = cache
         self._workspace = workspace
         self._post = post
         self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
@@ -61,6 +70,8 @@ class AttemptsUnderWay:
             self.count -= 1
             if isinstance(fact, StepCancelled):
                 self._given_up.append(attempt)
+            elif attempt.cache_key and isinstance(fact, StepCompleted):
+                self._cache.keep(attempt, fact)
 
     def stop(self, live: LiveRun) -> None:
         """Have all attempts of a run stopped."""
@@ -79,16 +90,30 @@ class AttemptsUnderWay:
             if isinstance(attempt, StepFailed):
                 self._post(live.state.run_id, attempt)
             elif live.attempts.get((attempt.started.node, attempt.started.item)) is attempt:
+                if attempt.cache is not None and not attempt.cache_key:
+                    self._cache.look_up(attempt, partial(self._start_later, live, attempt))
+                    continue
+                attempt.submitted = True
                 if by_worker and kept is None and self._executors.is_for_thread(attempt):
                     kept = attempt
                 else:
                     self._executors.submit(attempt)
             else:  # it has ended before it began
-                attempt.over()
+                attempt.drop()
         stops, self._stops = self._stops, []
         for attempt in stops:
             self._executors.stop(attempt)
         given_up, self._given_up = self._given_up, []
         for attempt in given_up:
-            self._executors.give_up(attempt)
+            if attempt.submitted:
+                self._executors.give_up(attempt)
+            else:
+                attempt.drop()
         return kept
+
+    def _start_later(self, live: LiveRun, attempt: Attempt) -> None:
+        self._starts.append((live, attempt))
+
+    def close(self) -> None:
+        """Look no results up any more."""
+        self._cache.close()

@@ -193,6 +193,7 @@ def _take(
             removed=recorded.removed,
             duration_us=recorded.duration_us,
             item=recorded.item,
+            cached_from=recorded.cached_from,
             origin=origin,
             recorded_at=recorded_at,
         )

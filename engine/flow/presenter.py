@@ -230,15 +230,26 @@ def _tell_step(event: _StepEvent) -> tuple[str, str, dict[str, Any]]:
         case StepDecided():
             return "waiting", f"is decided: {event.choice}", {"choice": event.choice}
         case StepCompleted():
-            data: dict[str, Any] = {"state_keys": sorted([*event.changes, *event.removed])}
-            small = is_small(event.result)
-            data |= {"result": copy_json(event.result)} if small else {"result_omitted": True}
-            return "completed", f"completed in {_milliseconds(event)} ms", data
+            return _tell_completion(event)
         case StepFailed():
-            data = {"error": event.error, "error_type": event.error_type, "handled": event.handled}
+            data: dict[str, Any] = {
+                "error": event.error,
+                "error_type": event.error_type,
+                "handled": event.handled,
+            }
             if event.error_type == STOPPED:
                 return "cancelled", "stopped", data
             return "failed", f"failed: {event.error}", data
+
+
+def _tell_completion(event: StepCompleted) -> tuple[str, str, dict[str, Any]]:
+    data: dict[str, Any] = {"state_keys": sorted([*event.changes, *event.removed])}
+    small = is_small(event.result)
+    data |= {"result": copy_json(event.result)} if small else {"result_omitted": True}
+    if event.cached_from is None:
+        return "completed", f"completed in {_milliseconds(event)} ms", data
+    data["cached_from"] = event.cached_from
+    return "completed", f"completed with the kept result of run {event.cached_from}", data
 
 
 def _tell_wait(event: StepParked | StepQueued | ResourcesGranted) -> tuple[str, str, dict[str, Any]]:

@@ -36,7 +36,7 @@ class RunningStep(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A node's ``visit`` was not run here but taken over from the run ``origin``."""
+    """A node's ``visit`` was not run here; its outcome is from the run ``origin``."""
 
     visit: int
     origin: str
@@ -107,6 +107,7 @@ class RunState:
         "breakpoints",
         "broken_off",
         "busy",
+        "cached",
         "cancelling",
         "children",
         "completed_at",
@@ -167,6 +168,7 @@ class RunState:
         self.paused = False
         self.taking_over = False  # a fork: steps begin in thought only, until all that is taken over has been
         self.taken: dict[int, Taken] = {}  # the latest one by node
+        self.cached: dict[int, Taken] = {}  # as well: the latest one whose result had been kept
         self.breakpoints: frozenset[int] = frozenset()
         self.depth = 0  # how many runs are above this one
 

@@ -107,6 +107,7 @@ def _after(step: StepRecord, event: _Attempt) -> StepRecord:
                 completed_at=at,
                 duration_s=event.duration_us / 1e6,
                 result=event.result,
+                cached_from=event.cached_from,
             )
         case StepFailed():
             return replace(

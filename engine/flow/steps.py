@@ -82,6 +82,8 @@ def complete_step(run: RunState, event: StepCompleted) -> list[RunEvent]:
             end_item(run, node, event.item, event.result, event.at, out)
         return settle(run, event.at, out)
     _finish(run, node, StepStatus.COMPLETED, event.result, None, event.duration_us)
+    if event.cached_from is not None:
+        run.cached[node] = Taken(event.visit, event.cached_from)
     if event.end_status is not None:
         _end_early(run, event, out)
     elif not run.cancelling and not _check_exits(run, node, event.at, out):

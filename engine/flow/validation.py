@@ -9,7 +9,7 @@ from engine.flow.topology import compile_graph
 from engine.flow.validation_findings import Findings
 from engine.flow.validation_flow import check_flow
 from engine.flow.validation_parsing import parse_graph
-from engine.flow.validation_policies import find_unmet_resources
+from engine.flow.validation_policies import find_uncacheable, find_unmet_resources
 from engine.flow.validation_reads import StateRead, graph_reads
 from engine.flow.validation_shape import Shape
 from engine.flow.validation_structure import check_edges, check_expressions, check_names, check_policies
@@ -38,6 +38,7 @@ def validate_graph(
     expressions = check_expressions(graph, findings)
     if tools is not None:
         check_tools(graph, tools, findings)
+        findings.problems += find_uncacheable(graph, tools)
     if resources is not None:
         findings.problems += find_unmet_resources(graph, resources, Severity.WARNING)
     if sound and graph.nodes:
@@ -57,7 +58,7 @@ def check_runnable(
     if not graph.nodes:
         message = f'the workflow "{graph.name}" has no nodes, so there is nothing to run'
         return [Problem(Severity.ERROR, "empty-graph", message)]
-    problems = find_unknown_tools(graph, tools, Severity.ERROR)
+    problems = find_unknown_tools(graph, tools, Severity.ERROR) + find_uncacheable(graph, tools)
     if resources is not None:
         problems += find_unmet_resources(graph, resources, Severity.ERROR)
     return problems

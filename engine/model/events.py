@@ -60,7 +60,8 @@ class StepCompleted:
     """``changes`` is what the step did to the state (a key's new value; removed keys in ``removed``).
 
     ``taken`` and ``skipped`` are the indexes of the source's edges as they were decided; decide fills them in.
-    ``end_status`` is how the tool wants the run to end here, if it does.
+    ``end_status`` is how the tool wants the run to end here, if it does. ``cached_from`` is the run in which the result
+    was made, where it was kept and the tool was not called.
     """
 
     at: int
@@ -76,6 +77,7 @@ class StepCompleted:
     item: int | None = None
     end_status: str | None = None
     end_reason: str = ""
+    cached_from: str | None = None
 
 
 @dataclass(slots=True)

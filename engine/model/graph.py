@@ -62,6 +62,19 @@ class RetryPolicy(_Value):
     _numbers = field_validator("delay_s", "backoff", "max_delay_s", "jitter", mode="before")(_is_number)
 
 
+class CachePolicy(_Value):
+    """A successful result is kept, and used again for the same tool and arguments instead of running the step."""
+
+    ttl_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=3_153_600_000,
+        description="A result older than this is not used; left out: any.",
+    )
+
+    _number = field_validator("ttl_s", mode="before")(_is_number)
+
+
 class NodeDefinition(_Value):
     """A tool placed in a graph."""
 
@@ -107,6 +120,9 @@ class NodeDefinition(_Value):
     resources: dict[ResourceName, TokenCount] = Field(
         default_factory=dict,
         description="How many tokens of each resource a try of the step takes; it waits until it can have all of them.",
+    )
+    cache: CachePolicy | None = Field(
+        default=None, description="Use results again that the tool gave for the same arguments."
     )
 
     _whole = field_validator("max_parallel", mode="before")(_is_whole)

@@ -70,7 +70,8 @@ class StepInfo(NamedTuple):
     ``items_done`` of ``items_total`` while the items of a ``for_each`` are under way; ``waits_for`` is what the first
     of them that waits is waiting for. ``child_run_ids`` are the runs of another graph that the step has started in this
     visit, in the order of its items; of those that were tried again, the latest. ``taken_from`` is the run in
-    which the step really ran, where this one took it over.
+    which the step really ran, where this one took it over; ``cached_from`` that in which its result was made, where it
+    had been kept and the tool was not called.
     """
 
     node_id: str
@@ -85,6 +86,7 @@ class StepInfo(NamedTuple):
     waits_for: Waiting | None = None
     taken_from: str | None = None
     child_run_ids: tuple[str, ...] = ()
+    cached_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class StepRecord:
 
     ``waiting``: it is due at ``due_at``. A skipped node has neither a start nor a visit. ``taken_from`` is the run in
     which it ran, where this one took it over; its times are of then. ``result_omitted``: in a page of steps, a result that
-    is too large for it. ``child_run_id`` is the run of another graph that it started.
+    is too large for it. ``child_run_id`` is the run of another graph that it started. ``cached_from`` is the run in which
+    the result was made, where it had been kept and the tool was not called.
     """
 
     node_id: str
@@ -111,6 +114,7 @@ class StepRecord:
     taken_from: str | None = None
     result_omitted: bool = False
     child_run_id: str | None = None
+    cached_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

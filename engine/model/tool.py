@@ -58,6 +58,7 @@ class Tool:
     ``takes_any``: it has ``**kwargs``, so parameters beyond ``inputs`` are allowed.
     ``effects`` says what may be done with a call that a crash interrupted: ``once`` waits for a person's decision.
     ``state_reads`` / ``state_writes``: state keys it declares to read or write, where it does.
+    ``version`` is a hash of its code; empty where that cannot be told, since ``unversioned``.
     """
 
     name: str
@@ -75,6 +76,8 @@ class Tool:
     state_writes: tuple[str, ...] = ()
     effects: Effects = "idempotent"
     source: str = ""
+    version: str = ""
+    unversioned: str = "it was not registered"
     coerce: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     """Validates and converts arguments to the type hints; raises ArgumentError. Called on the worker."""
 

@@ -18,6 +18,7 @@ from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
 from engine.storage.codec import decode_event, encode_event
 from engine.storage.database import Database, Row, open_database
+from engine.storage.kept_results import NewResult, make_upsert
 from engine.storage.removal import read_mark
 from engine.storage.statistics import read_statistics
 from engine.storage.tables import events, runs, stored_values
@@ -39,11 +40,14 @@ _UNFINISHED = [status.value for status in RunStatus if not status.is_final]
 
 @dataclass(slots=True)
 class Batch:
-    """What one commit appends: entries in ``seq`` order, the runs that are new, and those whose status changed."""
+    """What one commit appends: entries in ``seq`` order, the runs that are new, and those whose status changed; and the
+    results that are to be kept for use again, each ``key`` once.
+    """
 
     entries: list[JournalEntry] = field(default_factory=list)
     new_runs: list[dict[str, Any]] = field(default_factory=list)
     changed_runs: list[dict[str, Any]] = field(default_factory=list)
+    new_results: list[NewResult] = field(default_factory=list)
 
 
 class StateManager:
@@ -55,6 +59,7 @@ class StateManager:
         # The other one is not imported: that of PostgreSQL takes 3 MB.
         dialect: Any = importlib.import_module(f"sqlalchemy.dialects.{self.database.url.get_backend_name()}")
         self._insert_values: sa.Insert = dialect.insert(stored_values).on_conflict_do_nothing()
+        self._keep_result = make_upsert(dialect)
 
     def append(self, batch: Batch) -> None:
         """Write a batch in one transaction. For the engine only, which is the one writer of the journal."""
@@ -71,6 +76,7 @@ class StateManager:
             (self._insert_values, stored),
             (_insert_events, rows),
             (_update_run, batch.changed_runs),
+            (self._keep_result, [new.row() for new in batch.new_results]),
         ]
         self.database.write_rows([(statement, rows) for statement, rows in work if rows])
 

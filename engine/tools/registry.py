@@ -7,12 +7,14 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import ToolAlreadyRegistered, ToolDefinitionError, ToolNotFound
 from engine.model.tool import Effects, Tool
 from engine.tools.decorator import ToolDeclaration
 from engine.tools.signature import build_tool, default_name
+from engine.tools.version import NoVersion, find_version
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class ToolRegistry:
         declared = ToolDeclaration(
             None, description, category, label, tuple(state_reads), tuple(state_writes), effects
         )
-        made = build_tool(name, func, declared)
+        made = _with_version(build_tool(name, func, declared))
         with self._lock:
             taken = self._tools.get(name)
             if taken is not None:
@@ -128,6 +130,13 @@ class ToolRegistry:
         return ToolNotFound(
             f'No tool is registered under the name "{name}".{meant}', {"name": name, "closest": near}
         )
+
+
+def _with_version(tool: Tool) -> Tool:
+    try:
+        return replace(tool, version=find_version(tool.function), unversioned="")
+    except NoVersion as reason:
+        return replace(tool, unversioned=str(reason))
 
 
 def _check_name(name: object) -> None:

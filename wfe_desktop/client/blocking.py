@@ -163,6 +163,7 @@ class Client:
     system_health = _blocking(AsyncClient.system_health)
     system_metrics = _blocking(AsyncClient.system_metrics)
     prometheus_metrics = _blocking(AsyncClient.prometheus_metrics)
+    clear_cache = _blocking(AsyncClient.clear_cache)
     list_connections = _blocking(AsyncClient.list_connections)
     about = _blocking(AsyncClient.about)
     openapi_document = _blocking(AsyncClient.openapi_document)

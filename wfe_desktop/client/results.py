@@ -82,6 +82,7 @@ class StepInfo:
     waits_for: Waiting | None
     taken_from: str | None
     child_run_ids: list[str]
+    cached_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,9 @@ class StepInputs:
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """One attempt of a step, or of an item of it (from 0). ``taken_from``: the run from which a fork has it."""
+    """One attempt of a step, or of an item of it (from 0). ``taken_from``: the run from which a fork has it;
+    ``cached_from``: the one whose kept result was used in place of a call.
+    """
 
     node_id: str
     visit: int
@@ -168,6 +171,7 @@ class StepLine:
     inputs_omitted: bool = False
     taken_from: str | None = None
     child_run_id: str | None = None
+    cached_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +487,14 @@ class ResourceUsage:
     in_use: int
     abandoned: int
     waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCleared:
+    """How many kept results there were."""
+
+    message: str
+    deleted: int
 
 
 @dataclass(frozen=True, slots=True)

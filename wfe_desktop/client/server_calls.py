@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from wfe_desktop.client.results import About, ConnectionLine, Connections, Health, Metrics, SystemHealth, Tool
+from wfe_desktop.client.results import (
+    About,
+    CacheCleared,
+    ConnectionLine,
+    Connections,
+    Health,
+    Metrics,
+    SystemHealth,
+    Tool,
+)
 from wfe_desktop.client.transport import Transport, given
 
 
@@ -43,6 +52,10 @@ class ServerCalls(Transport):
             WorkflowError: the server was installed without its extra ``metrics``.
         """
         return await self._call("GET", "/metrics", str)
+
+    async def clear_cache(self, tool: str | None = None) -> int:
+        """Forget the results that are kept for use again, all or those of one tool; how many there were."""
+        return (await self._call("DELETE", "/cache", CacheCleared, query=given(tool=tool))).deleted
 
     async def list_connections(self) -> list[ConnectionLine]:
         """The server's WebSocket clients, the longest connected first."""

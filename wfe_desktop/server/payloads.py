@@ -302,6 +302,7 @@ class StepOut(AnswerBody):
     waits_for: Waiting | None
     taken_from: str | None
     child_run_ids: list[str]
+    cached_from: str | None
 
     @classmethod
     def of(cls, step: StepInfo) -> StepOut:
@@ -317,6 +318,7 @@ class StepOut(AnswerBody):
             waits_for=step.waits_for,
             taken_from=step.taken_from,
             child_run_ids=list(step.child_run_ids),
+            cached_from=step.cached_from,
         )
 
 

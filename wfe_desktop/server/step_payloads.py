@@ -53,7 +53,8 @@ class StepLine(AnswerBody):
     """One attempt of a step, or of an item of it (from 0). ``result_omitted``, ``inputs_omitted``: too large for a list.
 
     ``inputs`` are there where they were asked for and the step has started. ``taken_from`` is the run from which a fork has it,
-    ``child_run_id`` the run of another graph that it started.
+    ``child_run_id`` the run of another graph that it started, ``cached_from`` the one whose kept result was used in place
+    of a call.
     """
 
     node_id: str
@@ -73,6 +74,7 @@ class StepLine(AnswerBody):
     inputs_omitted: bool
     taken_from: str | None
     child_run_id: str | None
+    cached_from: str | None
 
     @classmethod
     def of(cls, step: StepRecord, given: StepInputs | None = None, *, in_full: bool = False) -> StepLine:
@@ -97,6 +99,7 @@ class StepLine(AnswerBody):
             inputs_omitted=too_large,
             taken_from=step.taken_from,
             child_run_id=step.child_run_id,
+            cached_from=step.cached_from,
         )
 
 

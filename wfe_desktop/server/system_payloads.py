@@ -11,7 +11,7 @@ from pydantic import Field
 from engine.model.run import ResourceUsage
 from engine.model.tool import InputPort, OutputPort, PortType, Tool
 from wfe_desktop.server.measures import Histogram
-from wfe_desktop.server.payloads import AnswerBody
+from wfe_desktop.server.payloads import AnswerBody, QueryModel
 
 
 class InputOut(AnswerBody):
@@ -195,6 +195,21 @@ class Metrics(AnswerBody):
     server: ServerMetrics
     runs: RunMetrics
     steps: StepMetrics
+
+
+class CacheQuery(QueryModel):
+    """Which kept results."""
+
+    tool: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Only those of this tool; left out: all."
+    )
+
+
+class CacheCleared(AnswerBody):
+    """How many there were."""
+
+    message: str
+    deleted: int
 
 
 class ConnectionLine(AnswerBody):

@@ -27,6 +27,8 @@ from wfe_desktop.server.routing import (
 )
 from wfe_desktop.server.system_payloads import (
     About,
+    CacheCleared,
+    CacheQuery,
     ConnectionLine,
     Connections,
     DatabaseHealth,
@@ -190,6 +192,16 @@ async def _measure(server: ServerContext) -> Metrics:
             durations=DurationsHistogram.of(measures.step_durations),
         ),
     )
+
+
+@table.plain("DELETE", "/cache", "Forget kept results", query=CacheQuery, answers={200: CacheCleared})
+async def clear_cache(call: Call[CacheQuery]) -> Answer:
+    """Of nodes with `cache`: their steps are run again, and their results kept anew."""
+    server, tool = call.server, call.query.tool
+    deleted = await server.database.run(server.services.engine.clear_cache, tool)
+    what = "1 kept result" if deleted == 1 else f"{deleted:,} kept results"
+    whose = "" if tool is None else f' of "{tool}"'
+    return Answer(CacheCleared(message=f"Forgot {what}{whose}", deleted=deleted))
 
 
 def _memory_bytes() -> tuple[int | None, int | None]:

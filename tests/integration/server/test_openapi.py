@@ -234,6 +234,7 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
         await socket.receive_json()
         connections = await check("GET", "/ws/connections", 200)
         assert connections["connections"][0]["subscriptions"] == ["*"]
+    await check("DELETE", "/cache", 200, params={"tool": "add"})
     for path in ("/", "/health", "/system/health", "/system/metrics", "/metrics", "/openapi.json"):
         await check("GET", path, 200)
     with monkeypatch.context() as without:

@@ -1,6 +1,7 @@
 """Runs paused, stepped, retried and cancelled over HTTP; graphs kept from being overwritten; and what is counted."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -511,6 +512,28 @@ async def test_a_graph_that_takes_too_much_is_stored_with_a_warning_and_its_run_
         state = await answer.json()
     assert (state["status"], state["error_message"]) == ("failed", warning["message"])
     assert state["current_state"]["execution_path"] == []
+
+
+async def test_a_kept_result_is_used_and_forgotten_over_http(http, ask, services):
+    services.registry.register_tool("now", now, "The time")
+    body = {"graph": {"name": "Kept", "nodes": [{"id": "a", "function_name": "now", "cache": {"ttl_s": 60}}]}}
+    first, again = [await ask("POST", "/graph/run", {**body, "wait_s": 20}) for _ in range(2)]
+    assert again["results"] == first["results"]
+    assert again["steps"]["a"]["cached_from"] == first["run_id"]
+    [step] = (await ask("GET", f"/graph/steps/{again['run_id']}"))["steps"]
+    assert step["cached_from"] == first["run_id"]
+
+    async with http.delete("/cache", params={"tool": "another"}) as answer:
+        assert await answer.json() == {"message": 'Forgot 0 kept results of "another"', "deleted": 0}
+    async with http.delete("/cache") as answer:
+        assert await answer.json() == {"message": "Forgot 1 kept result", "deleted": 1}
+    third = await ask("POST", "/graph/run", {**body, "wait_s": 20})
+    assert third["steps"]["a"]["cached_from"] is None
+    assert third["results"] != first["results"]
+
+
+def now() -> int:
+    return time.time_ns()
 
 
 async def test_websocket_clients_are_listed_while_they_are_there(http, ask):

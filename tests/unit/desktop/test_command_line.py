@@ -47,6 +47,25 @@ def test_resources_come_from_the_command_line_or_the_environment(monkeypatch, us
     assert parse("--resource", "gpu=1", "--resource", "db=2")[1].to_config().resources == {"gpu": 1, "db": 2}
 
 
+def test_kept_results_are_forgotten_from_the_command_line(tmp_path, capsys):
+    from engine.storage.database import Database
+    from engine.storage.journal import Batch, StateManager
+    from engine.storage.kept_results import NewResult
+
+    path = tmp_path / "w.db"
+    database = Database(f"sqlite:///{path}")
+    results = [NewResult(f"{number}", tool, number, "run", number) for number, tool in enumerate("aab")]
+    StateManager(database).append(Batch(new_results=results))
+    database.close()
+    for arguments, said in (
+        (["--tool", "a"], "Forgot 2 kept results."),
+        ([], "Forgot 1 kept result."),
+        ([], "Forgot 0 kept results."),
+    ):
+        assert main(["--database", str(path), "clear-cache", *arguments]) == 0
+        assert capsys.readouterr().out.strip() == said
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
