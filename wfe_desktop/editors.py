@@ -15,6 +15,7 @@ from wfe_desktop.canvas.adapter import CanvasWidget
 from wfe_desktop.canvas.spec import PendingWire
 from wfe_desktop.document.document import WorkflowDocument
 from wfe_desktop.models.run_view import EdgeKey
+from wfe_desktop.panels.family_bar import FamilyBar
 from wfe_desktop.panels.tabs import DocumentTabs
 from wfe_desktop.panels.waiting_bar import WaitingBar
 
@@ -61,6 +62,8 @@ class Editor(QWidget):
             column.addWidget(self._make_banner(note))
         self.waiting_bar = WaitingBar()
         column.addWidget(self.waiting_bar)
+        self.family_bar = FamilyBar()
+        column.addWidget(self.family_bar)
         column.addWidget(self.canvas, 1)
         self._connect()
         self._draw()

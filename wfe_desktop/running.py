@@ -16,7 +16,7 @@ from engine.flow.presenter import present
 from engine.model.events import JournalEntry
 from engine.model.graph import GraphDefinition
 from engine.model.run import RunSnapshot
-from engine.model.status import RunStatus
+from engine.model.status import RunStatus, StepStatus
 from wfe_desktop.background import Background
 from wfe_desktop.bridge import EngineBridge
 from wfe_desktop.canvas.spec import NodeRunView
@@ -29,6 +29,7 @@ from wfe_desktop.models.runs import RunsModel
 
 PAGE = 5_000
 STATE_DELAY_MS = 400
+_ROOM = 7  # characters in a node's corner
 
 
 @dataclass(slots=True)
@@ -99,8 +100,19 @@ def store_graph(
 
 def canvas_view(step: StepView) -> NodeRunView:
     """A step as the canvas wants it."""
+    note, progress = "child" if step.runs_child else "", None
+    if step.items_total is not None and step.items_done is not None:
+        note, progress = f"{step.items_done}/{step.items_total}", step.items_done / max(1, step.items_total)
+        if len(note) > _ROOM:
+            note = f"{100 * progress:.0f} %"
     return NodeRunView(
-        step.status, step.visit, step.duration_s, is_held=step.is_held, taken_from=step.taken_from
+        StepStatus.RUNNING if step.runs_child else step.status,
+        step.visit,
+        step.duration_s,
+        progress,
+        is_held=step.is_held,
+        taken_from=step.taken_from,
+        note=note,
     )
 
 
@@ -434,21 +446,34 @@ class RunControl(QObject):
             self._background.follow(future, lambda snapshot: self._has_state(run_id, snapshot))
 
     def _has_state(self, run_id: str, snapshot: RunSnapshot) -> None:
-        if run_id == self.shown_run_id:
-            self.state_read.emit(snapshot)
+        follower = self._current
+        if follower is None or run_id != follower.run_id:
+            return
+        counted = follower.view.count_items(snapshot).nodes if follower.view is not None else {}
+        if counted:
+            follower.editor.canvas.update_run(
+                {node_id: canvas_view(step) for node_id, step in counted.items()}, {}
+            )
+        self.state_read.emit(snapshot)
 
     def _forget(self, editor: Editor) -> None:
         self._followers.pop(editor, None)
 
     def _load_page(self, offset: int, limit: int) -> None:
-        engine = self._services.engine
+        engine, with_children = self._services.engine, self._runs.with_children
 
         def read() -> tuple[int, Any]:
             seq = engine.last_seq
-            return seq, engine.query_historical_executions(limit=limit, offset=offset)
+            return seq, engine.query_historical_executions(
+                limit=limit, offset=offset, top_level=not with_children
+            )
 
         def failed(error: BaseException) -> None:
             self._runs.page_failed()
             self._messages.report(error)
 
-        self._background.run(read, lambda page: self._runs.add_page(page[1], page[0]), failed)
+        def add(page: tuple[int, Any]) -> None:
+            if self._runs.with_children == with_children:  # else another one is on its way
+                self._runs.add_page(page[1], page[0])
+
+        self._background.run(read, add, failed)

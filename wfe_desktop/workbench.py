@@ -24,6 +24,7 @@ from wfe_desktop.document.autosave import Autosave
 from wfe_desktop.document.edits import EdgeKey
 from wfe_desktop.editors import Editor, Editors, Sample
 from wfe_desktop.filing import Filing
+from wfe_desktop.kinship import Kinship
 from wfe_desktop.library import Library
 from wfe_desktop.messages import Messages
 from wfe_desktop.models.graphs import GraphsModel
@@ -116,6 +117,7 @@ class Workbench(QObject):
         """The engine is open: show its tools, its workflows and its runs, and let workflows run."""
         self.services = services
         self.inspector.workspace = services.config.workspace
+        self.inspector.find_workflows = self.graphs_model.references
         runs = self.runs = RunControl(
             services, bridge, self.background, self.messages, self.editors, self.runs_model, self.log_model
         )
@@ -123,7 +125,8 @@ class Workbench(QObject):
             services.engine, self.background, self.messages, self.editors, runs, self.runs_model
         )
         self.answering = Answering(services.engine, self.background, self.messages, self.editors, runs)
-        for part in (runs, self.steering, self.answering, bridge):
+        kinship = Kinship(self.editors, runs, self.runs_model)
+        for part in (runs, self.steering, self.answering, kinship, bridge):
             part.setParent(self)
         runs.shown_changed.connect(self._show_run)
         runs.spans_changed.connect(self.runs_panel.timeline.refresh)
@@ -212,6 +215,7 @@ class Workbench(QObject):
         self.log_panel.node_chosen.connect(self._select_node)
         self.problems_panel.problem_chosen.connect(self._show_problem)
         self.inspector.select_requested.connect(self._select)
+        self.inspector.run_requested.connect(self._show_chosen_run)
         self.checker.checked.connect(self._show_problems)
         window.status.address_clicked.connect(self.open_page)
         window.status.zoom_clicked.connect(window.actions_by_name["zoom_100"].trigger)

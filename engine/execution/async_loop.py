@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from engine.execution.attempts import Attempt, Outcome, execute_async, fail_cancelled, fail_timed_out
 from engine.execution.deadlines import Deadline, Deadlines
@@ -45,7 +46,8 @@ class AsyncLoop:
     def cancel(self, attempt: Attempt) -> None:
         """Cancel the attempt's task, if it is still there."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cancel, id(attempt))
+            with suppress(RuntimeError):  # the loop was closed, and all its tasks with it
+                self._loop.call_soon_threadsafe(self._cancel, id(attempt))
 
     def give_up(self, attempt: Attempt) -> bool:
         """Expect nothing of the attempt any more; whether its end was still open. Any thread."""

@@ -252,8 +252,8 @@ def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> N
         name = "history"
     size = NODE.sign
     right = width - NODE.padding - 3.0
-    has_time = run.duration_s is not None
-    top = 8.0 if has_time else (NODE.header - size) / 2
+    text = run.note if run.duration_s is None else format_duration(run.duration_s)
+    top = 8.0 if text else (NODE.header - size) / 2
     box = QRectF(right - size, top, size, size)
     if run.is_held:  # filled, for its colour is near that of the selection
         painter.setPen(_NO_PEN)
@@ -261,8 +261,7 @@ def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> N
         painter.drawEllipse(box.adjusted(-2.5, -2.5, 2.5, 2.5))
         color, box = style.theme.node, box.adjusted(1, 1, -1, -1)
     draw_icon(painter, scenery, name, color, box)
-    if run.duration_s is not None:
-        text = format_duration(run.duration_s)
+    if text:
         painter.setFont(style.time.font)
         painter.setPen(style.second)
         painter.drawText(QPointF(right - style.time.width(text), 28.5 + style.time.middle), text)

@@ -92,7 +92,7 @@ class NodeRunView:
     """Where a node stands in the run that is shown. ``progress`` is 0 to 1, or None where the tool does not say.
 
     ``is_held``: it would start now, were the run not paused. ``taken_from``: the run in which it ran, where this one took
-    it over; its duration is of then.
+    it over; its duration is of then. ``note``: a few characters in place of the duration.
     """
 
     status: StepStatus
@@ -101,6 +101,7 @@ class NodeRunView:
     progress: float | None = None
     is_held: bool = False
     taken_from: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ Nothing is clamped or corrected: what is typed is what is kept, and ``FieldSpec.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QMenu, QWidget
 
 from wfe_desktop.document.edits import same_json
 from wfe_desktop.forms.controls import ButtonStrip, ComboBox, LineEdit, SmallButton, TextArea
@@ -115,6 +117,35 @@ class PathEditor(LineEditor):
         if "directory" in self.spec.name or "folder" in self.spec.name:
             return QFileDialog.getExistingDirectory(self, "Choose a folder", start)
         return QFileDialog.getOpenFileName(self, "Choose a file", start)[0]
+
+
+class WorkflowEditor(LineEditor):
+    """A stored workflow: typed, or chosen from those there are (``find_workflows``: how each is named, and its title)."""
+
+    def __init__(self, spec: FieldSpec, strip: ButtonStrip, parent: QWidget | None = None) -> None:
+        super().__init__(spec, strip, parent)
+        self.find_workflows: Callable[[], Sequence[tuple[str, str]]] = list
+        self.choose_button = SmallButton("Choose a workflow…", icon_name="chevron-down", parent=self)
+        self.choose_button.clicked.connect(self._open_menu)
+        self._row.addWidget(self.choose_button)
+
+    def _open_menu(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for reference, title in self.find_workflows():
+            action = QAction(title.replace("&", "&&"), menu)
+            action.triggered.connect(lambda _=False, reference=reference: self._choose(reference))
+            menu.addAction(action)
+        if menu.isEmpty():
+            nothing = QAction("No workflow is in the database yet", menu)
+            nothing.setEnabled(False)
+            menu.addAction(nothing)
+        menu.popup(self.line.mapToGlobal(self.line.rect().bottomLeft()))
+
+    def _choose(self, reference: str) -> None:
+        self.line.setText(reference)
+        self._take(reference)
+        self.left.emit()
 
 
 class AreaEditor(ValueEditor):
@@ -238,6 +269,8 @@ def make_editor(
             return ChoiceEditor(spec, strip)
         case Kind.LONG_TEXT | Kind.JSON:
             return AreaEditor(spec, strip)
+        case Kind.WORKFLOW if not many_lines:
+            return WorkflowEditor(spec, strip)
         case Kind.PATH if not many_lines:
             return PathEditor(spec, strip, workspace)
         case _:

@@ -41,6 +41,7 @@ class Kind(Enum):
     TEXT = "text"
     LONG_TEXT = "long text"
     PATH = "path"
+    WORKFLOW = "workflow"
     CHOICE = "choice"
     SCALAR = "scalar"
     JSON = "json"
@@ -124,7 +125,7 @@ class FieldSpec:
         if value is UNSET or is_secret(value):
             return None
         if isinstance(value, str) and not (
-            self.kind in (Kind.TEXT, Kind.LONG_TEXT, Kind.PATH) or self.takes_text
+            self.kind in (Kind.TEXT, Kind.LONG_TEXT, Kind.PATH, Kind.WORKFLOW) or self.takes_text
         ):
             try:
                 self.parse(value)
@@ -191,6 +192,8 @@ def _kind(name: str, schema: Schema, types: frozenset[str], choices: tuple[Any, 
 
 
 def _text_kind(name: str, form: str) -> Kind:
+    if form == "workflow":
+        return Kind.WORKFLOW
     if form in _PATH_FORMATS or name in _PATH_NAMES or name.endswith("_path"):
         return Kind.PATH
     return Kind.LONG_TEXT if form in _LONG_FORMATS or name in _LONG_NAMES else Kind.TEXT

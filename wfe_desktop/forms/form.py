@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +34,8 @@ class ParameterForm(QWidget):
     ) -> None:
         super().__init__(parent)
         self.rows: dict[str, ParameterRow] = {}
+        self.find_workflows: Callable[[], Sequence[tuple[str, str]]] = list
+        """How nodes may name the stored workflows, and their titles."""
         self._document = document
         self._workspace = workspace
         self._node_id: str | None = None
@@ -154,6 +156,7 @@ class ParameterForm(QWidget):
     def _add_row(self, spec: FieldSpec, index: int) -> ParameterRow:
         row = ParameterRow(spec, self._workspace)
         row.find_words = self._find_words
+        row.find_workflows = self._list_workflows
         row.value_edited.connect(self._set_value)
         row.binding_edited.connect(self._set_binding)
         row.expression_requested.connect(self._use_expression)
@@ -165,6 +168,9 @@ class ParameterForm(QWidget):
         self.rows[spec.name] = row
         self._rows.insertWidget(index, row)
         return row
+
+    def _list_workflows(self) -> Sequence[tuple[str, str]]:
+        return self.find_workflows()  # it may be given after the row was made
 
     def _find_words(self) -> list[str]:
         document = self._document

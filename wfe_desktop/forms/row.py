@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout
 
 from wfe_desktop.document.edits import EdgeKey
 from wfe_desktop.forms.controls import ButtonStrip, SmallButton, mark_invalid, words
-from wfe_desktop.forms.editors import make_editor
+from wfe_desktop.forms.editors import WorkflowEditor, make_editor
 from wfe_desktop.forms.expression import ExpressionEdit, find_fault
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.theme import SPACE, current_theme, icon
@@ -59,6 +59,7 @@ class ParameterRow(QWidget):
         self._is_blank = False
         self._expression: ExpressionEdit | None = None
         self.find_words: Callable[[], Sequence[str]] = list
+        self.find_workflows: Callable[[], Sequence[tuple[str, str]]] = list
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE + SPACE // 2)
@@ -93,6 +94,9 @@ class ParameterRow(QWidget):
         header.addWidget(self.hint)
         return header
 
+    def _list_workflows(self) -> Sequence[tuple[str, str]]:
+        return self.find_workflows()  # it is given after the editor was made
+
     def _make_editor(self) -> None:
         strip = ButtonStrip()
         self.null_button = strip.add(SmallButton("Set to null", text="null"))
@@ -104,6 +108,8 @@ class ParameterRow(QWidget):
         self.fx_button.clicked.connect(lambda: self.expression_requested.emit(self.spec.name))
         self._strip = strip
         self.editor = make_editor(self.spec, strip, workspace=self._workspace, many_lines=self._many_lines)
+        if isinstance(self.editor, WorkflowEditor):
+            self.editor.find_workflows = self._list_workflows
         self.editor.edited.connect(lambda value: self.value_edited.emit(self.spec.name, value))
         self.editor.left.connect(self.left)
         self.editor.field.setAccessibleName(self.spec.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -39,6 +40,16 @@ class GraphsModel(QAbstractListModel):
     def find_graph(self, graph_id: str) -> GraphSummary | None:
         """The graph of this id, where it is known."""
         return next((graph for graph in self._all if graph.id == graph_id), None)
+
+    def references(self) -> list[tuple[str, str]]:
+        """How a node may name each graph, and what it is called: its name, or its id where others have the name."""
+        names = Counter(graph.name for graph in self._all)
+        return [
+            (graph.name, graph.name)
+            if names[graph.name] == 1
+            else (graph.id, f"{graph.name} ({graph.id[:8]}…)")
+            for graph in self._all
+        ]
 
     def set_graphs(self, graphs: Sequence[GraphSummary]) -> None:
         """Show these."""

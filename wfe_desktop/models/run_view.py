@@ -8,6 +8,7 @@ from typing import Literal
 
 from engine.model.events import (
     STOPPED,
+    ChildStarted,
     FailureTakenOver,
     JournalEntry,
     RunCancelled,
@@ -45,7 +46,8 @@ class StepView:
     """Where a node stands. ``started_us`` is microseconds since 1970; ``duration_s`` of the latest finished step.
 
     ``is_held``: it would start now, were the run not paused. ``taken_from``: the run in which it ran, where this one has it
-    from another.
+    from another. ``items_done`` of ``items_total`` while items of a ``for_each`` are under way; ``runs_child``: it waits
+    for a run of another workflow.
     """
 
     status: StepStatus
@@ -55,6 +57,9 @@ class StepView:
     duration_s: float | None = None
     error: str | None = None
     is_held: bool = False
+    items_done: int | None = None
+    items_total: int | None = None
+    runs_child: bool = False
     taken_from: str | None = None
 
 
@@ -116,6 +121,9 @@ class RunView:
                 duration_s=step.duration_s,
                 error=step.error,
                 taken_from=step.taken_from,
+                items_done=step.items_done,
+                items_total=step.items_total,
+                runs_child=step.waits_for is not None and step.waits_for.kind == "run",
             )
             for node_id, step in snapshot.steps.items()
         }
@@ -134,6 +142,22 @@ class RunView:
             view = self.nodes.get(node_id, StepView(StepStatus.PENDING))
             if not view.is_held:
                 self._set(changes, node_id, replace(view, is_held=True))
+        return changes
+
+    def count_items(self, snapshot: RunSnapshot) -> Changes:
+        """Take over how many items of each step are done, which no event says."""
+        changes = Changes()
+        for node_id, step in snapshot.steps.items():
+            view = self.nodes.get(node_id)
+            if view is None or (view.visit, view.attempt, view.status) != (
+                step.visit,
+                step.attempt,
+                step.status,
+            ):
+                continue  # it has gone on since
+            if (view.items_done, view.items_total) != (step.items_done, step.items_total):
+                counted = replace(view, items_done=step.items_done, items_total=step.items_total)
+                self._set(changes, node_id, counted)
         return changes
 
     def load_spans(self, entries: Iterable[JournalEntry]) -> None:
@@ -186,9 +210,16 @@ class RunView:
             case (
                 StepRetrying(node=node, visit=visit, attempt=attempt)
                 | StepParked(node=node, visit=visit, attempt=attempt)
+                | ChildStarted(node=node, visit=visit, attempt=attempt)
                 | StepUnsure(node=node, visit=visit, attempt=attempt)
             ):
-                view = replace(self.nodes[node], status=StepStatus.WAITING, visit=visit, attempt=attempt)
+                view = replace(
+                    self.nodes[node],
+                    status=StepStatus.WAITING,
+                    visit=visit,
+                    attempt=attempt,
+                    runs_child=isinstance(entry.event, ChildStarted),
+                )
                 self._set(changes, node, view)
             case StepQueued(node=node, visit=visit, attempt=attempt):
                 self._set(changes, node, StepView(StepStatus.WAITING, visit, attempt))

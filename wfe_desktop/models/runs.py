@@ -36,6 +36,7 @@ PAGE = 50
 STATUS_ROLE = Qt.ItemDataRole.UserRole + 1
 RUN_ROLE = Qt.ItemDataRole.UserRole + 2
 ORIGIN_ROLE = Qt.ItemDataRole.UserRole + 3
+ORIGIN_SIGN_ROLE = Qt.ItemDataRole.UserRole + 4
 
 
 class Column(IntEnum):
@@ -72,7 +73,14 @@ class RunRow:
     steps: int = 0
     error: str | None = None
     forked_from: str | None = None
+    parent_run_id: str | None = None
     seq: int = 0
+
+    def describe_origin(self) -> str:
+        """The run that it comes from, in a few words; empty where it comes from none."""
+        if self.parent_run_id is not None:
+            return f"for run …{self.parent_run_id[-4:]}"
+        return f"from run …{self.forked_from[-4:]}" if self.forked_from is not None else ""
 
     @classmethod
     def from_summary(cls, run: RunSummary, seq: int) -> RunRow:
@@ -89,6 +97,7 @@ class RunRow:
             steps=run.step_count,
             error=run.error_message,
             forked_from=run.forked_from,
+            parent_run_id=run.parent_run_id,
             seq=seq,
         )
 
@@ -143,6 +152,8 @@ class RunsModel(QAbstractTableModel):
         self._by_id: dict[str, RunRow] = {}
         self._has_more = True
         self._loading = False
+        self.with_children = False
+        """Whether runs that steps of others started are in the table, too; ``reload`` after a change."""
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -191,7 +202,9 @@ class RunsModel(QAbstractTableModel):
             case _ if role == RUN_ROLE:
                 return row.run_id
             case _ if role == ORIGIN_ROLE:
-                return f"from run …{row.forked_from[-4:]}" if row.forked_from is not None else ""
+                return row.describe_origin()
+            case _ if role == ORIGIN_SIGN_ROLE:
+                return "history" if row.parent_run_id is None else "link"
             case _:
                 return None
 
@@ -237,7 +250,7 @@ class RunsModel(QAbstractTableModel):
         for entry in entries:
             row = self._by_id.get(entry.run_id)
             if row is None:
-                if isinstance(entry.event, RunAccepted):
+                if isinstance(entry.event, RunAccepted) and self._is_wanted(entry.event):
                     self._insert(entry, entry.event)
             elif row.fold(entry):
                 changed.add(entry.run_id)
@@ -249,6 +262,9 @@ class RunsModel(QAbstractTableModel):
             top, bottom = self.index(0, Column.STARTED), self.index(len(self._rows) - 1, Column.TOOK)
             self.dataChanged.emit(top, bottom, [Qt.ItemDataRole.DisplayRole])
 
+    def _is_wanted(self, event: RunAccepted) -> bool:
+        return self.with_children or event.parent_run_id is None
+
     def _insert(self, entry: JournalEntry, event: RunAccepted) -> None:
         row = RunRow(
             run_id=entry.run_id,
@@ -258,13 +274,15 @@ class RunsModel(QAbstractTableModel):
             status=RunStatus.PENDING,
             accepted_us=event.at,
             forked_from=event.forked_from,
+            parent_run_id=event.parent_run_id,
             seq=entry.seq,
         )
         self.beginInsertRows(QModelIndex(), 0, 0)
         self._rows.insert(0, row)
         self._by_id[entry.run_id] = row
         self.endInsertRows()
-        self.run_accepted.emit(entry.run_id, event.graph_id)
+        if event.parent_run_id is None:
+            self.run_accepted.emit(entry.run_id, event.graph_id)
 
     def _announce(self, run_ids: set[str]) -> None:
         for row, run in enumerate(self._rows if run_ids else ()):
@@ -303,6 +321,8 @@ class RunsModel(QAbstractTableModel):
             f"started {started:%Y-%m-%d %H:%M:%S}, {row.steps} steps, version {row.graph_version} of the workflow",
             f"run {row.run_id}",
         ]
+        if row.parent_run_id is not None:
+            lines.append(f"started by a step of run {row.parent_run_id}")
         if row.forked_from is not None:
             lines.append(f"forked from run {row.forked_from}")
         if row.error:

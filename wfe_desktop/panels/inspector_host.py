@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import shiboken6
@@ -19,9 +19,13 @@ from wfe_desktop.theme import INSPECTOR_WIDTH
 
 
 class InspectorHost(QStackedWidget):
-    """Hands everything on to the inspector of the document in front. ``select_requested(node ids, edge keys)``."""
+    """Hands everything on to the inspector of the document in front.
+
+    ``select_requested(node ids, edge keys)``, ``run_requested(run_id)``.
+    """
 
     select_requested = Signal(list, list)
+    run_requested = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +33,8 @@ class InspectorHost(QStackedWidget):
         self.setMinimumWidth(INSPECTOR_WIDTH - 64)
         self.workspace: Path | None = None
         """Files in this folder are named from there. For inspectors that are made from now on."""
+        self.find_workflows: Callable[[], Sequence[tuple[str, str]]] = list
+        """How nodes may name the stored workflows, and their titles. As above."""
         self._panels: dict[str, InspectorPanel] = {}
         self._nothing = EmptyState("eye", "Nothing to edit here", "This version is kept as a run saw it.")
         self.addWidget(QWidget())  # in sight until the first workflow is open
@@ -49,6 +55,8 @@ class InspectorHost(QStackedWidget):
         if panel is None:
             panel = self._panels[document.key] = InspectorPanel(document, self.workspace)
             panel.select_requested.connect(self.select_requested)
+            panel.node_page.form.find_workflows = self.find_workflows
+            panel.node_page.result.run_requested.connect(self.run_requested)
             self.addWidget(panel)
         self.setCurrentWidget(panel)
 

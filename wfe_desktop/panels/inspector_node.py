@@ -105,12 +105,16 @@ class NodePage(QWidget):
         visit = f" · visit {step.visit}" if step is not None and step.visit > 1 else ""
         self.header.show_subtitle(f"{node.function_name}{visit}")
         status = step.status.value if step is not None else ""
+        runs_child = step is not None and step.waits_for is not None and step.waits_for.kind == "run"
         if self._run is not None and node.id in self._run.held:
             status = "paused"
+        elif runs_child:
+            status = "running"
         for label in (self.status_sign, self.status):
             label.setVisible(bool(status))
         if status:
-            self.status.setText("Paused here" if status == "paused" else status.capitalize())
+            words_for = {"paused": "Paused here", "running": "Runs a workflow" if runs_child else "Running"}
+            self.status.setText(words_for.get(status, status.capitalize()))
             ink = current_theme().status_text_color(status)
             self.status_sign.setPixmap(icon_pixmap(STATUS_ICONS[status], ink, 3 * SPACE))
             self.status.setStyleSheet(f"color: {ink}; font-weight: 600;")

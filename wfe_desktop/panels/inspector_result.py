@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.model.run import RunSnapshot, StepInfo
 from wfe_desktop.forms.controls import TextArea, line, words
 from wfe_desktop.models.times import describe_duration, describe_size
+from wfe_desktop.panels.family_bar import RunsButton
 from wfe_desktop.panels.inspector_parts import column
 from wfe_desktop.theme import SPACE, code_font
 
@@ -72,7 +74,9 @@ class ValueView(QWidget):
 
 
 class ResultView(QWidget):
-    """The tab Result of a node."""
+    """The tab Result of a node. ``run_requested(run_id)``: a run that the step started should be shown."""
+
+    run_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -89,6 +93,12 @@ class ResultView(QWidget):
         for name in ("Status", "Visit", "Attempt", "Started", "Took"):
             self._add_fact(name)
         layout.addWidget(self.facts)
+        self.runs_button = RunsButton()
+        self.runs_button.run_requested.connect(self.run_requested)
+        row = QHBoxLayout()
+        row.addWidget(self.runs_button)
+        row.addStretch(1)
+        layout.addLayout(row)
         self._line = line()
         layout.addWidget(self._line)
         self.error_title = words("Error", "heading")
@@ -111,6 +121,7 @@ class ResultView(QWidget):
     def show_step(self, run: RunSnapshot | None, step: StepInfo | None, node_id: str) -> None:
         """Show where a node stands in a run. Without a run or a step, say what to do."""
         self.empty.setVisible(step is None)
+        self.runs_button.show_runs(step.child_run_ids if step is not None else ())
         for widget in (self.facts, self._line, self.error_title, self.error, self.result):
             widget.setVisible(step is not None)
         if run is None:

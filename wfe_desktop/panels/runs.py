@@ -18,7 +18,15 @@ from PySide6.QtWidgets import (
 
 from engine.model.status import RunStatus
 from wfe_desktop import theme
-from wfe_desktop.models.runs import ORIGIN_ROLE, RUN_ROLE, STATUS_ROLE, Column, RunRow, RunsModel
+from wfe_desktop.models.runs import (
+    ORIGIN_ROLE,
+    ORIGIN_SIGN_ROLE,
+    RUN_ROLE,
+    STATUS_ROLE,
+    Column,
+    RunRow,
+    RunsModel,
+)
 from wfe_desktop.panels.empty import EmptyState, Switcher
 from wfe_desktop.panels.rows import Index, RowDelegate, draw_background, draw_text
 from wfe_desktop.panels.timeline import Timeline
@@ -57,7 +65,7 @@ class _RunDelegate(RowDelegate):
         else:
             width = min(wanted, rect.width() - SIGN)
             sign = QRect(rect.x() + width - 4, rect.y(), SIGN, rect.height())
-            self.draw_sign(painter, sign, "history", color, 13)
+            self.draw_sign(painter, sign, index.data(ORIGIN_SIGN_ROLE), color, 13)
             self._words(painter, rect.adjusted(0, 0, width - rect.width(), 0), index, code=False)
 
     def _words(self, painter: QPainter, rect: QRect, index: Index, *, code: bool) -> None:
@@ -178,6 +186,10 @@ class RunsPanel(QWidget):
         if self.view.hasFocus() and QApplication.mouseButtons() == Qt.MouseButton.NoButton:
             self._choose(index)
 
+    def _show_children(self, wanted: bool) -> None:
+        self.model.with_children = wanted
+        self.model.reload()
+
     def _steering_action(self, run: RunRow, menu: QMenu) -> QAction:
         """The one of three that goes with how the run stands."""
         match run.status:
@@ -207,6 +219,10 @@ class RunsPanel(QWidget):
         stop.setEnabled(not run.status.is_final)
         stop.triggered.connect(lambda: self.stop_requested.emit(run.run_id))
         menu.addActions([show, copy])
+        if (parent := run.parent_run_id) is not None:
+            up = QAction("Show the run that started it", menu)
+            up.triggered.connect(lambda: self.run_chosen.emit(parent))
+            menu.addAction(up)
         if (origin := run.forked_from) is not None:
             old = QAction("Show the run that it was forked from", menu)
             old.triggered.connect(lambda: self.run_chosen.emit(origin))
@@ -217,4 +233,10 @@ class RunsPanel(QWidget):
         again.triggered.connect(lambda: self.fork_requested.emit(run.run_id, "", 0))
         menu.addAction(again)
         menu.addAction(stop)
+        menu.addSeparator()
+        children = QAction("Child runs in the table, too", menu)
+        children.setCheckable(True)
+        children.setChecked(self.model.with_children)
+        children.toggled.connect(self._show_children)
+        menu.addAction(children)
         menu.popup(self.view.viewport().mapToGlobal(at))

@@ -169,7 +169,9 @@ def log_message(
 
 @tool(name="run_workflow", category=_CATEGORY, label="Run workflow")
 async def run_workflow(
-    graph: str, initial_state: dict[str, Any] | None = None, **kwargs: Any
+    graph: Annotated[str, Field(json_schema_extra={"format": "workflow"})],
+    initial_state: dict[str, Any] | None = None,
+    **kwargs: Any,
 ) -> dict[str, Any] | RunWorkflow:
     """Run a stored workflow as a run of its own, and hand its final state on. Waiting for it holds no worker.
 
