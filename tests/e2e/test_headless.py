@@ -258,6 +258,23 @@ def test_run_prints_the_final_state_and_ends_with_0(start, workflow, database):
     assert (run["graph_name"], run["status"], run["step_count"]) == ("Sum", "completed", 1)
 
 
+def test_run_finds_the_workflows_that_a_file_runs_in_the_database(start, workflow, database, tmp_path):
+    assert start("run", workflow, "--input", "value=1", "--database", database).wait() == 0
+    node = {"id": "sum", "function_name": "run_workflow", "save_as": "made"}
+    node["parameters"] = {"graph": "Sum", "value": 2}
+    file = tmp_path / "outer.json"
+    file.write_text(json.dumps({"name": "Outer", "nodes": [node]}))
+    program = start("run", file, "--database", database)
+    assert program.wait() == 0, program.err
+    assert json.loads("\n".join(program.out)) == {"made": {"value": 7}}
+    listing = start("runs", "--json", "--database", database)
+    assert listing.wait() == 0
+    child, outer, _ = sorted(
+        json.loads("\n".join(listing.out)), key=lambda run: run["accepted_at"], reverse=True
+    )
+    assert (child["graph_name"], child["parent_run_id"]) == ("Sum", outer["run_id"])
+
+
 def test_a_failed_run_ends_with_1(start, workflow, database):
     program = start("run", workflow, "--input", 'value="seven"', "--database", database)
     assert program.wait() == 1

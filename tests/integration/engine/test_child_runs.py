@@ -10,6 +10,7 @@ from engine import EndRun, RunStatus, RunWorkflow, StepStatus, WaitForSignal
 from engine.config import AppConfig
 from engine.model.graph import RetryPolicy
 from engine.model.run import Waiting
+from engine.storage.tables import stored_values
 from engine.tools.builtin.control import fail, run_workflow, set_state
 from tests.integration.engine.conftest import Bench, make_graph
 
@@ -167,6 +168,22 @@ def test_a_workflow_is_run_once_an_item_and_the_results_are_in_the_items_order(n
     assert states == list(range(10))
     page = nest.engine.query_historical_executions(top_level=True)
     assert [found.run_id for found in page.executions] == [run.run_id]
+
+
+def test_the_tool_may_run_in_a_process_of_its_own(nest):
+    nest.graphs.create_graph(double_graph())
+    run = nest.run(parent_graph("Double", isolation="process", bindings={"x": "20 + 1"}))
+    assert run.results["child"] == {"x": 21, "y": 42}, run.error_message
+
+
+def test_a_large_final_state_is_stored_once(nest):
+    nest.tools.register_tool("grow", lambda: "x" * 300_000, "")
+    nest.graphs.create_graph(make_graph({"grow": {"function_name": "grow", "save_as": "text"}}, name="Grow"))
+    run = nest.run(parent_graph("Grow", save_as="made"))
+    assert len(run.current_state.data["made"]["text"]) == 300_000
+    with nest.database.read() as connection:
+        sizes = [row.size_bytes for row in connection.execute(stored_values.select())]
+    assert len(sizes) == 2, "the text itself, and the object that holds it"
 
 
 # Failing -------------------------------------------------------------------------------------------------------

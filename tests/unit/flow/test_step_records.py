@@ -1,6 +1,8 @@
 from engine.flow.step_records import list_steps
 from engine.model.events import (
     STOPPED,
+    ChildEnded,
+    ChildStarted,
     RunAccepted,
     StepCancelled,
     StepCompleted,
@@ -51,3 +53,18 @@ def test_each_attempt_visit_and_item_is_a_step_of_its_own():
 def test_an_attempt_that_began_again_after_a_crash_is_one_step():
     [step] = list_steps([StepStarted(1, "a", 1, 1), StepStarted(5, "a", 1, 1)])
     assert step.started_at == to_datetime(5)
+
+
+def test_a_step_that_ran_another_graph_names_that_run():
+    events = [
+        StepStarted(1, "a", 1, 1),
+        ChildStarted(2, "a", 1, 1, "child", "g", "G", due=3_000_000),
+    ]
+    [step] = list_steps(events)
+    assert (step.status.value, step.child_run_id, step.due_at) == ("waiting", "child", to_datetime(3_000_000))
+    events += [
+        ChildEnded(5, "a", 1, 1, "child", "completed", {"x": 1}),
+        StepCompleted(5, "a", 1, 1, {"x": 1}, {}),
+    ]
+    [step] = list_steps(events)
+    assert (step.status.value, step.child_run_id, step.result) == ("completed", "child", {"x": 1})
