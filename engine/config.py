@@ -67,6 +67,9 @@ class AppConfig(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     api_token: SecretStr | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What the program's log file has: this and what is graver."
+    )
     max_connections: int = Field(
         default=256,
         ge=8,

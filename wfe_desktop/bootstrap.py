@@ -254,6 +254,7 @@ class Program:
             return
         self._closers.append(("the server", server.close, CLOSE_SERVER_S))
         print(f"Serving on {server.address}", flush=True)  # noqa: T201
+        log.info("serving on %s", server.address)
         tip = "The server answers here; click to open its page"
         if config.port not in {0, server.port}:
             tip = f"Port {config.port} is taken by another program, so the server answers here"

@@ -19,11 +19,14 @@ import pydantic
 
 from engine.errors import WorkflowError
 from wfe_desktop.document.files import WorkflowFileError
+from wfe_desktop.logs import LEVELS, log_file, log_level_of_environment, logging_to
 from wfe_desktop.options import StartOptions
 from wfe_desktop.terminal import complain, notice
 
 EXIT_NOT_STARTED: Final = 1
 EXIT_USAGE: Final = 2
+
+log = logging.getLogger(__name__)
 
 Command = Callable[[argparse.Namespace, StartOptions], int]
 
@@ -32,7 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit status."""
     parsed = make_parser().parse_args(arguments)
     options = options_of(parsed)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with logging_to(
+        options.log_level or log_level_of_environment(), log_file() if parsed.is_logged else None
+    ):
+        try:
+            return _obey(parsed, options)
+        except Exception:
+            log.critical("the program broke off", exc_info=True)
+            return EXIT_NOT_STARTED
+
+
+def _obey(parsed: argparse.Namespace, options: StartOptions) -> int:
     try:
         _check_qt()
         command: Command = parsed.command
@@ -53,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Draw a workflow of Python functions, run it, watch it, and drive it over HTTP. "
         "Without a command: the window, and the server beside it.",
     )
-    parser.set_defaults(command=_start)
+    parser.set_defaults(command=_start, is_logged=True)
     parser.add_argument("--headless", action="store_true", help="engine and server only, no window")
     parser.add_argument("--host", help="the address to listen at (default 127.0.0.1)")
     parser.add_argument(
@@ -108,6 +121,7 @@ def options_of(parsed: argparse.Namespace) -> StartOptions:
         tools=tuple(parsed.tools or ()),
         resources=tuple(parsed.resource or ()),
         open_file=parsed.open,
+        log_level=parsed.log_level,
     )
 
 
@@ -136,6 +150,12 @@ def _add_common(parser: argparse.ArgumentParser, *, below: bool = False) -> None
         help="a folder of tool files (.py files whose functions carry @tool); may be given again",
     )
     parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        default=default,
+        help="what the log file has: this and what is graver (default: info)",
+    )
+    parser.add_argument(
         "--resource",
         action="append",
         metavar="NAME=NUMBER",
@@ -149,7 +169,7 @@ def _add_command(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}.")
     _add_common(parser, below=True)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, is_logged=command is _run)
     return parser
 
 
@@ -171,6 +191,7 @@ def _count(text: str) -> int:
 
 
 def _start(parsed: argparse.Namespace, options: StartOptions) -> int:
+    log.info("started: version %s, Python %s, %s", _version(), sys.version.split()[0], sys.platform)
     if not parsed.headless and has_display():
         from wfe_desktop.bootstrap import run_window
 
@@ -250,6 +271,13 @@ def _explain(error: WorkflowError | WorkflowFileError | pydantic.ValidationError
     if isinstance(error, WorkflowFileError):
         for problem in error.problems:
             notice(f"  {problem.message}")
+
+
+def _version() -> str:
+    try:
+        return metadata.version("agent-workflow-engine")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 def _check_qt() -> None:

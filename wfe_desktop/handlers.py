@@ -22,6 +22,7 @@ from wfe_desktop.document.edits import EdgeKey, GraphEditError
 from wfe_desktop.editors import Editor
 from wfe_desktop.forking import Forking
 from wfe_desktop.layout import layout
+from wfe_desktop.logs import log_file
 from wfe_desktop.workbench import Workbench
 
 
@@ -347,7 +348,7 @@ class Handlers(QObject):
         database = (
             str(services.database.path or services.database.url) if services is not None else "not open"
         )
-        dialog = AboutDialog(self._bench.window, database, self._bench.address)
+        dialog = AboutDialog(self._bench.window, database, self._bench.address, str(log_file()))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 

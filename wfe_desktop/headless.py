@@ -7,6 +7,7 @@ docs/decisions/07-headless-loop.md has more.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from wfe_desktop.server.app import start_server
 from wfe_desktop.terminal import leave, notice, say
 
 CLOSE_TIMEOUT_S: Final = 3.0
+
+log = logging.getLogger(__name__)
 EXIT_INTERRUPTED: Final = 130
 
 
@@ -54,6 +57,7 @@ async def _serve(services: Services, options: StartOptions) -> bool:
         if server.port != config.port != 0:
             notice(f"Port {config.port} is taken.")
         say(f"Serving on {server.address}")
+        log.info("serving on %s", server.address)
         try:
             await stop.wait()
         finally:

@@ -26,6 +26,7 @@ class StartOptions:
     tools: tuple[Path, ...] = ()
     resources: tuple[str, ...] = ()
     open_file: Path | None = None
+    log_level: str | None = None
 
     @property
     def explicit_port(self) -> bool:
@@ -49,6 +50,8 @@ class StartOptions:
             given["tools_dirs"] = self.tools
         if self.resources:
             given["resources"] = ",".join(self.resources)
+        if self.log_level is not None:
+            given["log_level"] = self.log_level
         if self.database is not None:
             given["database_url"] = database_url(self.database)
         config = AppConfig(**given)

@@ -21,7 +21,7 @@ def program_version() -> str:
 class AboutDialog(QDialog):
     """Names, versions, and where the data is."""
 
-    def __init__(self, parent: QWidget, database: str, address: str) -> None:
+    def __init__(self, parent: QWidget, database: str, address: str, log_file: str) -> None:
         super().__init__(parent)
         self.setWindowTitle("About")
         self.setMinimumWidth(440)
@@ -38,6 +38,7 @@ class AboutDialog(QDialog):
             ),
             (f"Database: {database}", "second"),
             (f"Server: {address or 'not running'}", "second"),
+            (f"Log: {log_file}", "second"),
             ("MIT licence. Typefaces: Inter and JetBrains Mono (OFL).", "second"),
         )
         for text, role in lines:

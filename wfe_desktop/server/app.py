@@ -29,7 +29,7 @@ from wfe_desktop.server.connections import connection_factory, connection_of
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import HttpError, to_http_error
 from wfe_desktop.server.hub import Hub
-from wfe_desktop.server.limits import Limits
+from wfe_desktop.server.limits import HOLD_S, Limits
 from wfe_desktop.server.openapi import PREFIX
 from wfe_desktop.server.page import front_page, pages
 from wfe_desktop.server.peers import OwnerFinder, choose_finder
@@ -173,8 +173,11 @@ async def _check_request(request: web.Request, handler: Next) -> web.StreamRespo
     try:
         needs_token = not (connection.is_own or _is_page(request))
         request.app[GUARD].check(request, connection.peer, needs_token=needs_token)
-    except HttpError:
-        await limits.hold_refusal()
+    except HttpError as refusal:
+        if limits.may_refuse_at_once():
+            log.info("answered %d to %s: %s", refusal.status, connection.peer, refusal.message)
+        else:
+            await asyncio.sleep(HOLD_S)
         raise
     await limits.admit()
     return await handler(request)

@@ -104,7 +104,7 @@ def to_http_error(error: BaseException) -> HttpError:
 def internal_error(error: BaseException | None) -> HttpError:
     """Logs a fault of ours under a new reference number, which is all the client is told."""
     reference = secrets.token_hex(6)
-    log.error("a request failed, reference %s", reference, exc_info=error)
+    log.error("a request failed, reference %s", reference, exc_info=error, extra={"reference": reference})
     return HttpError(
         500,
         f"something went wrong here; the log has it under reference {reference}",

@@ -166,10 +166,9 @@ class Limits:
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._next_turn)
 
-    async def hold_refusal(self) -> None:
-        """Before a request is refused that came from where none is to come from: there may be more of them."""
-        if not self._refusals.take():
-            await asyncio.sleep(HOLD_S)
+    def may_refuse_at_once(self) -> bool:
+        """Whether a request that came from where none is to come from is to be answered now, and not held first."""
+        return self._refusals.take()
 
 
 def too_many(message: str, retry_after_s: int) -> HttpError:

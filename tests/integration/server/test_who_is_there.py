@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 
 from tests.integration.server.conftest import read_reply
+from wfe_desktop.logs import logging_to
 from wfe_desktop.server import app, peers
 from wfe_desktop.server.app import start_server
 from wfe_desktop.server.security import StartRefused
@@ -317,3 +319,44 @@ class TestPagesWithAToken:
         writer.write(f"GET /docs HTTP/1.1\r\n{host}{line}\r\n\r\n".encode())
         assert (await read_reply(reader)).status in {403, 421}
         writer.close()
+
+
+# ------------------------------------------------------------------------------------------------------- the log
+
+
+async def test_a_fault_of_ours_is_found_in_the_log_by_its_number(
+    http, services, monkeypatch, tmp_path, expect_log
+):
+    expect_log("reference")
+
+    def broken():
+        raise RuntimeError("where it broke")
+
+    monkeypatch.setattr(services.graphs, "list_graphs", broken)
+    with logging_to("info", tmp_path / "wfe.log"):
+        async with http.get("/graphs") as answer:
+            reference = (await answer.json())["detail"]["details"]["reference"]
+    (line,) = [json.loads(line) for line in (tmp_path / "wfe.log").read_text().splitlines()]
+    assert line["reference"] == reference
+    assert "where it broke" in line["error"]
+
+
+class TestTheLogWithAToken:
+    @pytest.fixture
+    def settings(self):
+        return {"api_token": TOKEN}
+
+    async def test_who_was_refused_is_in_it_and_what_was_sent_is_not(self, http, tmp_path):
+        with logging_to("debug", tmp_path / "wfe.log"):
+            async with http.get(
+                f"/health?token={TOKEN}", headers={"Authorization": f"Bearer {TOKEN}x"}
+            ) as answer:
+                assert answer.status == 401
+            async with http.get("/health", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+                assert answer.status == 200
+            async with http.ws_connect("/ws", protocols=["wfe", bearer(TOKEN)]):
+                pass
+        text = (tmp_path / "wfe.log").read_text()
+        assert "answered 401 to 127.0.0.1" in text
+        for form in (TOKEN, "battery", bearer(TOKEN), quote(TOKEN)):
+            assert form not in text
