@@ -4,6 +4,7 @@ import { call, openSocket } from "./access.js";
 
 const MOST_REPLAYED = 5000;
 const LONGEST_PAUSE_MS = 8000;
+const PATIENCE_MS = 4000;
 export const RETRY_MS = 2000;
 
 /** An answer that is an error. The message is a sentence for people; problems say what is wrong where. */
@@ -69,17 +70,18 @@ export class Live {
     this.failures = 0;
     this.flush = this.flush.bind(this);
     this.connect = this.connect.bind(this);
-    this.seen = () => document.hidden && this.flush();
+    this.seen = () => (document.hidden ? this.flush() : this.probe());
     document.addEventListener("visibilitychange", this.seen);
-    window.addEventListener("online", this.connect);
+    window.addEventListener("online", this.seen);
     this.connect();
   }
 
   close() {
     this.closed = true;
     clearTimeout(this.timer);
+    clearTimeout(this.silence);
     document.removeEventListener("visibilitychange", this.seen);
-    window.removeEventListener("online", this.connect);
+    window.removeEventListener("online", this.seen);
     if (this.socket?.readyState !== WebSocket.CONNECTING) this.socket?.close();
     else this.socket.onopen = () => this.socket.close(); // cut off before it is open, the browser complains
   }
@@ -112,7 +114,22 @@ export class Live {
     }
   }
 
+  /** A phone that was asleep does not know that its connection is gone: nobody answers there. */
+  probe() {
+    const socket = this.socket;
+    if (socket?.readyState !== WebSocket.OPEN) return this.connect();
+    socket.send(JSON.stringify({ action: "ping" }));
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => {
+      socket.onclose = socket.onmessage = null;
+      socket.close();
+      this.socket = null;
+      this.lose();
+    }, PATIENCE_MS);
+  }
+
   take(message) {
+    clearTimeout(this.silence);
     if (Array.isArray(message)) {
       this.enqueue(message);
     } else if (message.seq !== null) {

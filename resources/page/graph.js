@@ -8,6 +8,7 @@ const LARGEST = 1.1;
 const READABLE = 0.75;
 const FAR = 0.4;
 const CLICK = 5;
+const FRAME_MS = 6;
 const LABEL = 30;
 const LABEL_DOWN = 22;
 const LOWEST = 240;
@@ -31,6 +32,11 @@ function elideCode(text, most) {
   return text.length <= most ? text : `${text.slice(0, most / 2)}…${text.slice(-most / 2 + 1)}`;
 }
 
+/** Texts of SVG are laid out again even if nothing has changed. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 export class GraphView {
   /** `places` is the server's layout of `graph`; `onSelect(nodeId)` is called for a node that is chosen. */
   constructor(graph, places, onSelect) {
@@ -41,10 +47,12 @@ export class GraphView {
     this.nodes = new Map();
     this.edgeOf = [];
     this.pointers = new Map();
+    this.marks = new Map();
     this.world = s("g");
     this.element = s("svg", { class: "graph", role: "application", "aria-label": `Graph of ${graph.name}: arrow keys go from node to node, Enter shows one, plus, minus and 0 zoom` }, this.world);
     this.draw();
     this.listen();
+    this.size = { width: 0, height: 0 };
     this.watcher = new ResizeObserver(() => this.resize());
     this.watcher.observe(this.element);
   }
@@ -113,7 +121,24 @@ export class GraphView {
     return element;
   }
 
-  /** Shows where a node stands; `step` as in the state of a run, undefined: it has not begun. */
+  /** Shows where nodes stand, soon: a few each frame, so that a burst of events does not hold the page up. */
+  mark(nodeId, step) {
+    if (!this.element.isConnected) return this.markNode(nodeId, step);
+    if (!this.marks.size) requestAnimationFrame(() => this.markSome());
+    this.marks.set(nodeId, step);
+  }
+
+  markSome() {
+    const begun = performance.now();
+    for (const [nodeId, step] of this.marks) {
+      this.marks.delete(nodeId);
+      this.markNode(nodeId, step);
+      if (performance.now() - begun > FRAME_MS) break;
+    }
+    if (this.marks.size) requestAnimationFrame(() => this.markSome());
+  }
+
+  /** `step` as in the state of a run; undefined: it has not begun. */
   markNode(nodeId, step) {
     const node = this.nodes.get(nodeId);
     if (!node) return;
@@ -122,26 +147,26 @@ export class GraphView {
     if (looks === node.looks) return;
     node.looks = looks;
     const visits = step?.visit > 1 ? `↻ ${step.visit}` : "";
+    const took = status === "running" || status === "skipped" ? "" : formatDuration(step?.duration_s);
+    const items = step?.items_total ? `${step.items_done} of ${step.items_total}` : null;
     node.element.setAttribute("class", `node ${status}${nodeId === this.selected ? " selected" : ""}${visits ? " visited" : ""}`);
     node.sign.setAttribute("d", signPath(status));
-    node.took.textContent = status === "running" || status === "skipped" ? "" : formatDuration(step?.duration_s);
-    node.visit.lastChild.textContent = visits;
-    const items = step?.items_total ? `${step.items_done} of ${step.items_total}` : null;
-    node.tool.textContent = items ?? node.toolText;
-    const words = [node.title, status, items, visits && `visit ${step.visit}`, node.took.textContent, step?.error];
+    write(node.took, took);
+    write(node.visit.lastChild, visits);
+    write(node.tool, items ?? node.toolText);
+    const words = [node.title, status, items, visits && `visit ${step.visit}`, took, step?.error];
     node.element.setAttribute("aria-label", words.filter(Boolean).join(", "));
   }
 
-  /** Shows an edge, by its number in the graph, as "taken" or "skipped"; "" for neither. */
+  /** Shows an edge, by its number in the graph, as "taken" or "skipped". */
   markEdge(index, mark) {
     const drawn = this.edgeOf[index];
-    if (!drawn) return;
+    if (!drawn || drawn.marks.get(index) === mark) return;
     drawn.marks.set(index, mark);
-    const marks = [...drawn.marks.values()];
-    const shown = marks.includes("taken") ? "taken" : marks.includes("skipped") ? "skipped" : "";
+    const isTaken = [...drawn.marks.values()].includes("taken");
     for (const part of [drawn.line, drawn.label]) {
-      part?.classList.toggle("taken", shown === "taken");
-      part?.classList.toggle("skipped", shown === "skipped");
+      part?.classList.toggle("taken", isTaken);
+      part?.classList.toggle("skipped", !isTaken);
     }
   }
 
@@ -159,7 +184,7 @@ export class GraphView {
 
   /** What is left for the drawing. */
   get room() {
-    return { width: this.element.clientWidth - 2 * ROOM.side, height: this.element.clientHeight - ROOM.top - ROOM.bottom };
+    return { width: this.size.width - 2 * ROOM.side, height: this.size.height - ROOM.top - ROOM.bottom };
   }
 
   /** Everything in sight. */
@@ -175,6 +200,7 @@ export class GraphView {
     const wide = this.element.clientWidth - 2 * ROOM.side;
     const wanted = this.bounds.height * Math.min(LARGEST, Math.max(READABLE, wide / this.bounds.width)) + ROOM.top + ROOM.bottom;
     this.element.parentElement.style.height = `${Math.round(Math.min(innerHeight * HIGHEST, Math.max(LOWEST, wanted)))}px`;
+    this.measure();
     this.fit();
     if (this.scale >= READABLE) return;
     const { width, height } = this.room;
@@ -199,16 +225,16 @@ export class GraphView {
   }
 
   reveal(node) {
-    const { clientWidth, clientHeight } = this.element;
+    const { width, height } = this.size;
     const left = node.x * this.scale + this.x;
     const top = node.y * this.scale + this.y;
     const right = left + this.width * this.scale;
     const bottom = top + this.height * this.scale;
-    if (left >= 0 && top >= 0 && right <= clientWidth && bottom <= clientHeight) return;
-    this.show(this.scale, this.x + clientWidth / 2 - (left + right) / 2, this.y + clientHeight / 2 - (top + bottom) / 2);
+    if (left >= 0 && top >= 0 && right <= width && bottom <= height) return;
+    this.show(this.scale, this.x + width / 2 - (left + right) / 2, this.y + height / 2 - (top + bottom) / 2);
   }
 
-  zoom(factor, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
+  zoom(factor, x = this.size.width / 2, y = this.size.height / 2) {
     const scale = Math.min(MOST, Math.max(Math.min(0.05, this.scale), this.scale * factor));
     const ratio = scale / this.scale;
     this.moved = true;
@@ -225,9 +251,14 @@ export class GraphView {
     });
   }
 
+  /** Kept, because to ask while events come in would have the page laid out each time. */
+  measure() {
+    this.size = { width: this.element.clientWidth, height: this.element.clientHeight };
+  }
+
   resize() {
-    if (!this.element.clientWidth) return;
-    if (!this.moved) this.begin(this.lastBegun);
+    this.measure();
+    if (this.size.width && !this.moved) this.begin(this.lastBegun);
   }
 
   // ---------------------------------------------------------------------------------------------- hand and keys

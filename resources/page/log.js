@@ -3,7 +3,8 @@
 import { ask } from "./api.js";
 import { button, formatClock, h } from "./elements.js";
 
-const MOST = 2000;
+const MOST = 1000;
+const DRAW_MS = 100;
 const MOST_KEPT = 20_000;
 const PAGE = 10_000;
 const PAGES = 5;
@@ -40,6 +41,7 @@ export class LogView {
   constructor(runId) {
     this.runId = runId;
     this.lines = [];
+    this.fresh = 0; // how many of them have not been drawn
     this.text = h("input", { type: "search", placeholder: "Filter", "aria-label": "Only lines with this text", oninput: () => this.filter() });
     this.kind = h("select", { "aria-label": "Which lines", onchange: () => this.filter() },
       h("option", { value: "all" }, "All events"), h("option", { value: "lines" }, "Log lines"), h("option", { value: "problems" }, "Problems"));
@@ -95,19 +97,28 @@ export class LogView {
     return lines.filter((line) => fits(line) && (!wanted || line.words.includes(wanted)));
   }
 
-  /** New events; of many, only the last are drawn. */
+  /** New events. They are drawn a few times a second, and of very many only the last. */
   add(events) {
-    const lines = events.slice(-MOST).map((event) => new Line(event));
-    this.lines.push(...lines);
+    for (const event of events) this.lines.push(new Line(event));
+    this.fresh += events.length;
     if (this.lines.length > MOST_KEPT) this.lines.splice(0, this.lines.length - MOST_KEPT);
-    if (!this.isVisible) return;
-    this.list.append(...this.shown(lines).map((line) => line.element));
-    while (this.list.childElementCount > MOST) this.list.firstElementChild.remove();
+    if (this.isVisible) this.timer ??= setTimeout(() => this.draw(), DRAW_MS);
+  }
+
+  draw() {
+    this.timer = null;
+    const lines = this.shown(this.lines.slice(-this.fresh)).slice(-MOST);
+    this.fresh = 0;
+    if (!this.isVisible || !lines.length) return;
+    const old = this.list.childElementCount + lines.length - MOST;
+    for (let at = 0; at < old; at++) this.list.firstElementChild?.remove();
+    this.list.append(...lines.map((line) => line.element));
     this.say();
     this.toEnd();
   }
 
   filter() {
+    this.fresh = 0;
     this.list.replaceChildren(...this.shown(this.lines).slice(-MOST).map((line) => line.element));
     this.say();
     this.toEnd();

@@ -120,7 +120,7 @@ export class RunView {
   }
 
   mark() {
-    for (const [nodeId, step] of this.run.steps) this.graph?.markNode(nodeId, step);
+    for (const [nodeId, step] of this.run.steps) this.graph?.mark(nodeId, step);
     for (const index of this.run.edges_taken) this.graph?.markEdge(index, "taken");
     for (const index of this.run.edges_skipped) this.graph?.markEdge(index, "skipped");
   }
@@ -156,7 +156,7 @@ export class RunView {
       if (event.event_type === "node_execution") this.fold(event, nodes);
       else if (event.event_type !== "log" && event.data.status) follow(this.run, event, event.data.status);
     }
-    for (const nodeId of nodes) this.graph?.markNode(nodeId, this.run.steps.get(nodeId));
+    for (const nodeId of nodes) this.graph?.mark(nodeId, this.run.steps.get(nodeId));
     const running = [...nodes].find((nodeId) => this.run.steps.get(nodeId).status === "running");
     if (running) this.graph?.follow(running);
     this.log.add(events);
