@@ -36,6 +36,7 @@ def called(calls, run_id):
     return {node: count for (run, node), count in calls.items() if run == run_id}
 
 
+BIG = "x" * 300_000
 CHAIN = make_graph({"a": "note", "b": "note", "c": "note"}, ["a -> b", "b -> c"])
 
 
@@ -359,7 +360,7 @@ def test_a_fork_does_without_the_run_that_it_comes_from(tmp_path):
 
     def open_bench():
         bench = Bench(config)
-        bench.tools.register_tool("count", lambda state: {"n": state.get("n", 0) + 1}, "")
+        bench.tools.register_tool("count", lambda state: {"n": state.get("n", 0) + 1, "big": BIG}, "")
         bench.tools.register_tool("hold", lambda: (begun.set(), go.wait(10))[1], "")
         return bench
 
@@ -378,7 +379,7 @@ def test_a_fork_does_without_the_run_that_it_comes_from(tmp_path):
     bench = open_bench()
     bench.engine.recover()
     run = bench.engine.wait(run_id, 10)
-    assert (run.status, run.current_state.data) == (RunStatus.COMPLETED, {"n": 11})
+    assert (run.status, run.current_state.data) == (RunStatus.COMPLETED, {"n": 11, "big": BIG})
     assert run.current_state.execution_path == ["a", "hold", "b"]
     assert run.steps["a"].taken_from == old.run_id
     bench.close()

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from engine.execution.attempts import prepare
 from engine.flow.decide import fold
 from engine.flow.forking import begin_taking_over, find_origin, go_on
-from engine.flow.plan import compile_plan
 from engine.flow.run_state import RunState
 from engine.model.events import (
     FailureTakenOver,
@@ -19,8 +18,11 @@ from engine.model.events import (
     StepStarted,
     StepTakenOver,
 )
+from engine.model.graph import RetryPolicy
+from engine.model.status import RunStatus
 from tests.unit.flow.driver import Driver
 from tests.unit.flow.random_graphs import graphs
+from tests.unit.flow.test_disturbances import ACTIONS, Disturbed, run_undisturbed
 from tests.unit.flow.test_properties import CATALOG, MODEST, MOST_STEPS, ORDERS, everything
 
 
@@ -38,19 +40,14 @@ class LateDriver(Driver):
 class ForkDriver(LateDriver):
     """A fork of another driver's run, at one of its steps."""
 
-    def __init__(self, old, node, visit=None, *, graph=None, state=None, remove=(), breakpoints=()):
-        self.catalog = old.catalog
-        self.plan = old.plan if graph is None else compile_plan(graph)
+    def __init__(self, old, node, visit):
+        self.catalog, self.plan = old.catalog, old.plan
         self.run = RunState("run", self.plan)
         self.journal, self.attempts, self.told = [], {}, []
         origin = find_origin("old", old.plan, copy.deepcopy(old.journal), node, visit)
-        version = 1 if graph is None else 2
-        accepted = RunAccepted(
-            0, "graph", version, self.plan.graph.name, origin.initial_state,
-            breakpoints=breakpoints, forked_from="old",
-        )  # fmt: skip
+        accepted = RunAccepted(0, "graph", 1, self.plan.graph.name, origin.initial_state, forked_from="old")
         events = begin_taking_over(self.run, accepted, origin)
-        events += go_on(self.run, origin, 0, state or {}, remove)
+        events += go_on(self.run, origin, 0, {}, ())
         self.journal = copy.deepcopy(events)
         for event in events:
             if isinstance(event, StepStarted):
@@ -151,3 +148,32 @@ def test_p2_a_fork_of_a_fork_takes_over_what_the_first_one_did(graph, order, num
     assert second.run.status is old.run.status
     assert second.visits == old.visits
     assert everything(fold("run", second.plan, copy.deepcopy(second.journal))) == everything(second.run)
+
+
+@MODEST
+@given(graphs(ordered_only=True), st.lists(ACTIONS, max_size=25), st.booleans(), st.integers(0, 10_000))
+def test_a_run_that_was_paused_failed_retried_and_crashed_is_forked_as_one_that_was_not(
+    graph, actions, retries, number
+):
+    if retries:
+        nodes = [node.model_copy(update={"retry": RetryPolicy(max_attempts=2)}) for node in graph.nodes]
+        graph = graph.model_copy(update={"nodes": tuple(nodes)})
+    plain = run_undisturbed(graph)
+    old = Disturbed(graph, CATALOG)
+    for action, which in actions:
+        if old.run.status is RunStatus.COMPLETED:
+            break
+        old.act(action, which)
+    starts = [event for event in old.journal if isinstance(event, StepStarted)]
+    assume(starts)
+    start = starts[number % len(starts)]
+    fork = ForkDriver(old, start.node, start.visit)
+    assert start.node in fork.running
+    done = {(event.node, event.visit) for event in old.journal if isinstance(event, StepCompleted)}
+    assert set(fork.taken) <= done - {(start.node, start.visit)}
+    drive(fork, [0])
+    assert fork.run.status is RunStatus.COMPLETED
+    assert (fork.visits, fork.statuses) == (plain.visits, plain.statuses)
+    ran = [(event.node, event.visit) for event in fork.journal if isinstance(event, StepStarted)]
+    assert set(ran).isdisjoint(fork.taken)
+    assert everything(fold("run", fork.plan, copy.deepcopy(fork.journal))) == everything(fork.run)
