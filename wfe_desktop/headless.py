@@ -7,6 +7,7 @@ docs/decisions/07-headless-loop.md has more.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -32,6 +33,8 @@ def serve(options: StartOptions) -> int:
         WorkflowError: the database or the address cannot be used; the message says what to do.
     """
     services = open_services(with_own_workspace(options.to_config()))
+    gc.freeze()  # what is loaded stays, and need not be looked through for garbage
+    gc.enable()
     for failure in services.load_failures:
         notice(str(failure))
     ended = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
@@ -41,6 +42,7 @@ def run_file(path: Path, inputs: Sequence[str], options: StartOptions) -> int:
     initial_state = read_inputs(inputs)
     with tempfile.TemporaryDirectory(prefix="wfe-") as folder:
         services = _open_services(options, Path(folder))
+        gc.enable()
         try:
             _check(graph, services)
             status = _run(services, graph, initial_state)

@@ -10,9 +10,9 @@ EXIT_INTERRUPTED: Final = 130
 
 def main() -> int:
     """Runs the program; returns its exit status."""
-    # Loading makes some 90,000 objects that stay. Looking through them again and again for garbage, as Python does by
-    # itself after each 700, would be a tenth of the start.
-    gc.set_threshold(50_000, 20, 20)
+    # Loading makes some 100,000 objects that stay. Looking through them again and again for garbage, as Python does by
+    # itself, would be a tenth of the start. What goes on for longer turns it on when it has loaded.
+    gc.disable()
     try:
         from wfe_desktop.cli import main as run
 

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -204,6 +205,50 @@ def test_without_a_display_it_starts_headless_and_says_so(start, database):
         for library in ("QtGui", "QtWidgets", "Qt6Gui", "Qt6Widgets", "libGL", "libEGL"):
             assert library not in libraries
     assert program.stop() == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_headless_loads_qtcore_alone_and_needs_one_system_library_for_it(start, database, project_root):
+    """That of docs/command-line.md; all others are Python's own, or there on every Debian."""
+    program = start("--headless", "--port", 0, "--database", database, DISPLAY=":0")
+    address = program.wait_for_address()
+    graph = {
+        "name": "One",
+        "nodes": [{"id": "a", "function_name": "pass_through", "parameters": {"value": 1}}],
+    }
+    assert ask(address, "/graph/run", {"graph": graph, "wait_s": 20})[1]["status"] == "completed"
+    loaded = set(re.findall(r"/\S+/([^/\s]+)\.so[.\d]*", loaded_libraries(program)))
+    qt = {name for name in loaded if name.startswith(("Qt", "libQt"))}
+    assert {name.partition(".")[0] for name in qt} == {"QtCore", "libQt6Core"}
+    system = set(re.findall(r" /(?:usr/)?lib\S*/([^/\s]+?)(?:-\d[\d.]*)?\.so", loaded_libraries(program)))
+    everywhere = {
+        "ld-linux-x86",
+        "ld-linux-aarch64",
+        "libc",
+        "libdl",
+        "libgcc_s",
+        "libm",
+        "libpthread",
+        "librt",
+        "libstdc++",
+    }
+    of_python = {
+        "libbz2",
+        "libcrypto",
+        "libexpat",
+        "libffi",
+        "liblzma",
+        "libsqlite3",
+        "libssl",
+        "libuuid",
+        "libz",
+        "libzstd",
+    }
+    of_glib = {"libglib", "libgthread", "libpcre2"}
+    others = system - everywhere - of_python - of_glib
+    assert {name for name in others if "cpython" not in name and not name.startswith("libpython3")} == set()
+    page = (project_root / "docs" / "command-line.md").read_text()
+    assert "apt-get install --no-install-recommends libglib2.0-0\n" in page
 
 
 def test_two_programs_do_not_share_a_database(start_headless, start, database):
