@@ -89,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     validate = _add_command(commands, "validate", _validate, "list what is wrong with a workflow file")
     validate.add_argument("file", type=Path, metavar="FILE", help="a workflow file")
+    validate.add_argument("--json", action="store_true", help="print JSON")
     export = _add_command(commands, "export", _export, "draw a workflow file as a picture")
     export.add_argument("file", type=Path, metavar="FILE", help="a workflow file")
     export.add_argument("--svg", type=Path, metavar="PICTURE", help="write an SVG file")
@@ -174,17 +175,15 @@ def _add_command(
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise ValueError
-    return port
+    if not (text.isdecimal() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port: a number from 0 to 65535")
+    return int(text)
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 1_000:
-        raise ValueError
-    return count
+    if not (text.isdecimal() and 1 <= int(text) <= 1_000):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
+    return int(text)
 
 
 # ------------------------------------------------------------------------------------------------------ commands
@@ -216,7 +215,7 @@ def _run(parsed: argparse.Namespace, options: StartOptions) -> int:
 def _validate(parsed: argparse.Namespace, options: StartOptions) -> int:
     from wfe_desktop.listings import validate_file
 
-    return validate_file(parsed.file, options)
+    return validate_file(parsed.file, options, as_json=parsed.json)
 
 
 def _export(parsed: argparse.Namespace, options: StartOptions) -> int:

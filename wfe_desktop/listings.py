@@ -15,7 +15,7 @@ import pydantic
 
 from engine.config import AppConfig
 from engine.flow.validation import validate_graph
-from engine.model.problem import Problem
+from engine.model.problem import Problem, Severity
 from engine.storage.database import Database, open_database
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
@@ -25,32 +25,35 @@ from engine.tools.discovery import load_tools_dir
 from engine.tools.registry import ToolRegistry
 from wfe_desktop.document.files import WorkflowFileError, load_graph_file
 from wfe_desktop.options import StartOptions
-from wfe_desktop.server.payloads import GraphLine, RunLine
+from wfe_desktop.server.payloads import GraphLine, RunLine, problems_out
 from wfe_desktop.server.system_payloads import ToolOut
 from wfe_desktop.terminal import complain, notice, print_json, print_table, say
 
 EXIT_INVALID: Final = 2
+UNREADABLE: Final = "unreadable-file"
 
 
-def validate_file(path: Path, options: StartOptions) -> int:
+def validate_file(path: Path, options: StartOptions, *, as_json: bool) -> int:
     """Prints every problem of a workflow file; 0 where none of them is an error, else 2."""
     try:
         graph = load_graph_file(path)
     except WorkflowFileError as error:
-        if not error.problems:
-            complain(str(error))
-        problems, failed = list(error.problems), True
+        problems = list(error.problems) or [Problem(Severity.ERROR, UNREADABLE, str(error))]
     else:
         config = options.to_config()
         problems = validate_graph(graph, load_tools(config).list_tools(), config.resources)
-        failed = any(problem.is_error for problem in problems)
+    errors = [problem for problem in problems if problem.is_error]
+    warnings = [problem for problem in problems if not problem.is_error]
+    if as_json:
+        found = {"is_valid": not errors, "errors": problems_out(errors), "warnings": problems_out(warnings)}
+        print_json(found)
+        return EXIT_INVALID if errors else 0
     for problem in problems:
-        say(describe(problem))
-    if failed:
-        return EXIT_INVALID
-    warnings = f", with {len(problems)} warning{'s' * (len(problems) > 1)}" if problems else ""
-    notice(f"{path} is valid{warnings}.")
-    return 0
+        (complain if problem.code == UNREADABLE else say)(describe(problem))
+    if not errors:
+        count = f", with {len(warnings)} warning{'s' * (len(warnings) > 1)}" if warnings else ""
+        notice(f"{path} is valid{count}.")
+    return EXIT_INVALID if errors else 0
 
 
 def describe(problem: Problem) -> str:

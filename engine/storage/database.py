@@ -54,7 +54,7 @@ class Database:
             DatabaseInUse: another program has it open.
             DatabaseError: it is damaged, not ours, or newer than this program; nothing was changed.
         """
-        self.url = make_url(url)
+        self.url = _read_url(url)
         self.path = _find_path(self.url)
         self.read_only = read_only
         self.graph_changes = (
@@ -223,7 +223,7 @@ class Database:
 
     def _make_writer(self, synchronous: str) -> Engine:
         if self.url.get_backend_name() != "sqlite":
-            return sa.create_engine(self.url, pool_size=1, max_overflow=0)
+            return _create_engine(self.url, pool_size=1, max_overflow=0)
         path = ":memory:" if self.path is None else str(self.path)
 
         def connect() -> Any:
@@ -243,7 +243,7 @@ class Database:
 
     def _make_readers(self) -> Engine | None:
         if self.url.get_backend_name() != "sqlite":
-            return sa.create_engine(self.url, pool_size=4)
+            return _create_engine(self.url, pool_size=4)
         if self.path is None:
             return None
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
@@ -273,8 +273,9 @@ def open_database(config: AppConfig | None = None) -> Database:
         DatabaseError: it cannot be used; says why and what to do.
     """
     config = config or AppConfig()
-    path = _find_path(make_url(config.database_url))
-    if path is None and make_url(config.database_url).get_backend_name() == "sqlite":
+    url = _read_url(config.database_url)
+    path = _find_path(url)
+    if path is None and url.get_backend_name() == "sqlite":
         return Database(config.database_url, config.synchronous)
     key = config.database_url if path is None else str(path.absolute())
     with _opening:
@@ -284,6 +285,24 @@ def open_database(config: AppConfig | None = None) -> Database:
         with _opening:
             _open_databases[key] = database
     return database
+
+
+def _read_url(text: str) -> sa.URL:
+    try:
+        return make_url(text)
+    except sa.exc.ArgumentError as error:
+        raise DatabaseError(f"{text} is no database URL; give one such as sqlite:///file.db") from error
+
+
+def _create_engine(url: sa.URL, **pool: int) -> Engine:
+    """An engine for a database other than SQLite, whose driver need not be installed."""
+    try:
+        return sa.create_engine(url, **pool)
+    except (ImportError, sa.exc.NoSuchModuleError) as error:
+        raise DatabaseError(
+            f"databases of the kind {url.drivername} cannot be used here ({error}); "
+            "for PostgreSQL: pip install 'agent-workflow-engine[postgres]'"
+        ) from error
 
 
 def _find_path(url: sa.URL) -> Path | None:

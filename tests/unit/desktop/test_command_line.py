@@ -111,7 +111,25 @@ def test_bad_usage_ends_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "usage" in said
+    assert " _" not in said  # no name out of the program
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("mysql://host/db", "mysql"),
+        ("nothing://host/db", "nothing"),
+        ("postgresql+nothing://host/db", "agent-workflow-engine[postgres]"),
+        ("://", "sqlite:///file.db"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_with_what_to_do(url, advice, capsys):
+    assert main(["runs", "--database", url]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("wfe: ")
+    assert advice in said
 
 
 @pytest.mark.parametrize(
@@ -178,9 +196,17 @@ def test_validate_tells_every_problem_and_its_place(tmp_path, capsys):
     )
     assert main(["validate", str(bad)]) == 2
     assert len(capsys.readouterr().out.splitlines()) >= 2
+    assert main(["validate", str(bad), "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert not told["is_valid"]
+    assert {problem.get("field") for problem in told["errors"]} >= {"entry_point"}
+    assert main(["validate", "--json", str(good)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"is_valid": True, "errors": [], "warnings": []}
     broken.write_text("{")
     assert main(["validate", str(broken)]) == 2
     assert "broken.json" in capsys.readouterr().err
+    assert main(["validate", str(tmp_path / "nowhere.json"), "--json"]) == 2
+    assert "nowhere.json" in json.loads(capsys.readouterr().out)["errors"][0]["message"]
 
 
 def test_without_a_database_there_is_nothing_to_list(tmp_path, capsys):
