@@ -25,6 +25,7 @@ from wfe_desktop.terminal import complain, notice
 
 EXIT_NOT_STARTED: Final = 1
 EXIT_USAGE: Final = 2
+SERVER: Final = "http://127.0.0.1:8000"
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
         commands, "clear-cache", _clear_cache, "forget the results that are kept for use again"
     )
     clear.add_argument("--tool", metavar="NAME", help="only those of this tool")
+    _add_remote(commands)
     return parser
 
 
@@ -174,9 +176,30 @@ def _add_command(
     return parser
 
 
+def _add_remote(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands for a program that is running."""
+    events = _add_command(commands, "events", _events, "print what has happened in a program that is running")
+    events.add_argument("run", nargs="?", metavar="RUN", help="the id of a run (default: all runs)")
+    events.add_argument(
+        "--follow", action="store_true", help="go on with what happens, up to the end of the run"
+    )
+    events.add_argument("--since", type=_seq, metavar="SEQ", help="only events after this number")
+    events.add_argument("--json", action="store_true", help="print a line of JSON for each")
+    cancel = _add_command(commands, "cancel", _cancel, "cancel runs of a program that is running")
+    cancel.add_argument("runs", nargs="+", metavar="RUN", help="the id of a run")
+    for parser in (events, cancel):
+        parser.add_argument("--server", default=SERVER, metavar="URL", help=f"its address (default {SERVER})")
+
+
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) <= 65_535):
         raise argparse.ArgumentTypeError(f"{text} is not a port: a number from 0 to 65535")
+    return int(text)
+
+
+def _seq(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number of an event")
     return int(text)
 
 
@@ -252,6 +275,18 @@ def _clear_cache(parsed: argparse.Namespace, options: StartOptions) -> int:
     from wfe_desktop.listings import clear_cache
 
     return clear_cache(options, parsed.tool)
+
+
+def _events(parsed: argparse.Namespace, _options: StartOptions) -> int:
+    from wfe_desktop.remote import show_events
+
+    return show_events(parsed.server, parsed.run, parsed.since, follow=parsed.follow, as_json=parsed.json)
+
+
+def _cancel(parsed: argparse.Namespace, _options: StartOptions) -> int:
+    from wfe_desktop.remote import cancel_runs
+
+    return cancel_runs(parsed.server, parsed.runs)
 
 
 # -------------------------------------------------------------------------------------------------------- errors

@@ -397,3 +397,34 @@ def test_export_draws_a_workflow_without_a_display(start, project_root, tmp_path
     assert png.read_bytes().startswith(b"\x89PNG")
     for wrong in ([], ["--svg", tmp_path / "picture.png"]):
         assert start("export", workflow, *wrong).wait() == 2
+
+
+def test_a_second_terminal_follows_a_run_and_cancels_it(start_headless, start, tmp_path, project_root):
+    _, address = start_headless()
+    graph_id = create(
+        address, ("a", "pass_through", {"value": 1}), ("held", "hold", {"folder": str(tmp_path)})
+    )
+    run_id = ask(address, "/graph/run", {"graph_id": graph_id})[1]["run_id"]
+    following = start("events", run_id, "--follow", "--server", address)
+    until(lambda: any("held started" in line for line in following.out))
+    cancel = start("cancel", run_id, "nobody", "--server", address)
+    assert cancel.wait() == 1
+    assert cancel.out == [f"{run_id} is being cancelled."]
+    assert cancel.err == ["wfe: there is no run nobody"]
+    (tmp_path / "go").touch()
+    assert following.wait() == 0
+    assert following.out[-1].endswith("Run cancelled")
+    listing = start("events", "--json", "--since", "2", "--server", address)
+    assert listing.wait() == 0
+    assert [json.loads(line) for line in listing.out] == [
+        {**event, "timestamp": event["timestamp"].replace("Z", "+00:00")}
+        for event in ask(address, "/events?since=2")[1]
+    ]
+    for arguments in (
+        ["events", "nobody", "--follow"],
+        ["events", "nobody"],
+        ["events", "--server", "http://127.0.0.1:9"],
+    ):
+        lost = start(*arguments, *([] if "--server" in arguments else ["--server", address]))
+        assert lost.wait() == 1
+        assert lost.err[0].startswith("wfe: ")
