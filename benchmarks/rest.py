@@ -31,6 +31,7 @@ from driver import HERE
 from shapes import Sizes, chain_pairs, layer_pairs, make_workloads
 
 TOOLS = '''
+import asyncio
 import time
 
 from engine import tool
@@ -46,6 +47,13 @@ def increment(x: int) -> int:
 def nap(x: int) -> int:
     """Sleeps 10 ms."""
     time.sleep(0.01)
+    return x + 1
+
+
+@tool(name="snooze")
+async def snooze(x: int) -> int:
+    """Sleeps 16 ms and holds no thread."""
+    await asyncio.sleep(0.016)
     return x + 1
 '''
 LISTS: dict[str, dict[str, Any]] = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
@@ -10,7 +13,7 @@ from engine.model.graph import GraphDefinition
 from engine.model.run import GraphSummary
 from engine.storage.graphs import GraphChanged
 from wfe_desktop.background import Background
-from wfe_desktop.dialogs.question import DISCARD, NO, ask
+from wfe_desktop.dialogs.question import DISCARD, NO, YES, ask
 from wfe_desktop.editors import Editor, Editors
 from wfe_desktop.filing import Filing
 from wfe_desktop.messages import Messages
@@ -94,6 +97,23 @@ class Library(QObject):
             ),
         )
 
+    def ask_conflict(self, editor: Editor, version: int, answer: object) -> None:
+        """Somebody else stored ``version`` meanwhile: what is to become of what is on the canvas."""
+        go_on = cast("Callable[..., object]", answer)
+        ask(
+            self._window,
+            "conflict_box",
+            "Changed from outside",
+            f"“{editor.document.title}” was changed from outside and is now version {version}.",
+            f"Yours was made from version {editor.version}. Keep both, and yours becomes a workflow of its own; "
+            f"or make yours the next version, in place of version {version}.",
+            (
+                ("Keep both", YES, lambda: go_on(replace=False)),
+                ("Replace theirs", DISCARD, lambda: go_on(replace=True)),
+                ("Cancel", NO, None),
+            ),
+        )
+
     def _list(self) -> None:
         if self._services is not None:
             self._background.run(self._services.graphs.list_graphs, self._model.set_graphs)
@@ -122,7 +142,7 @@ class Library(QObject):
         if not document.is_clean:
             self._messages.warning(
                 f"“{document.title}” was changed from outside and is now version {version}.",
-                "You have unsaved changes: save them in a file, or open the new version after closing this one.",
+                "You have unsaved changes. When you save or run, you are asked what becomes of them.",
             )
             return
 

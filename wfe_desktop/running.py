@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from engine.errors import GraphNotFound
+from engine.errors import ConflictError, GraphNotFound
 from engine.execution.services import Services
 from engine.flow.presenter import present
 from engine.model.events import JournalEntry
@@ -130,6 +130,8 @@ class RunControl(QObject):
     stored = Signal(Editor)
     version_requested = Signal(LoadedRun)
     spans_changed = Signal()
+    conflict_found = Signal(Editor, int, object)
+    """Somebody else stored this version. What is to be called with the answer: ``replace`` it, or keep both."""
     started = Signal(Editor, str, object)
     """A run of an open workflow was started: its id, and the breakpoints it was given."""
 
@@ -204,7 +206,9 @@ class RunControl(QObject):
         def run() -> None:
             assert editor.graph_id is not None
             stops = editor.document.breakpoints
-            future = self._services.engine.submit_workflow(editor.graph_id, initial_state, stops)
+            future = self._services.engine.submit_workflow(
+                editor.graph_id, initial_state, stops, graph_version=editor.version
+            )
             self._background.follow(future, lambda run_id: started(run_id, stops), owner=editor)
 
         def started(run_id: str, stops: tuple[str, ...]) -> None:
@@ -226,26 +230,42 @@ class RunControl(QObject):
         editor: Editor,
         then: Callable[[], object] | None = None,
         *,
-        is_asked: bool = False,
         failed: Callable[[BaseException], object] | None = None,
     ) -> None:
-        """Keep the workflow in the database where it is not kept as it stands.
+        """Keep the workflow in the database where it is not kept as it stands. A newer version is not written over.
 
-        ``is_asked``: the user asked for it, so somebody else's newer version is not written over. ``failed`` is told why
-        it was not kept, in place of the user.
+        ``failed`` is told why it was not kept, in place of the user.
         """
         graph = editor.document.graph
         if editor.stored is not None and editor.graph_id and same_graph(editor.stored, graph):
             self._has_stored(editor, graph, (editor.graph_id, editor.version or 1), then)
             return
+        self._store_as(editor, editor.graph_id, editor.version, then, failed)
+
+    def _store_as(
+        self,
+        editor: Editor,
+        graph_id: str | None,
+        expected: int | None,
+        then: Callable[[], object] | None,
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        """As the version after ``expected``; as a new workflow where there is no ``graph_id``."""
         if editor.is_storing:
             return
         editor.is_storing = True
-        graph_id, expected = editor.graph_id, editor.version if is_asked else None
+        graph = editor.document.graph
+
+        def go_on(version: int, *, replace: bool) -> None:
+            self._store_as(editor, graph_id if replace else None, version, then)
 
         def refused(error: BaseException) -> None:
             editor.is_storing = False
-            (failed or self._messages.report)(error)
+            if isinstance(error, ConflictError) and failed is None:
+                version = int(error.details["version"])
+                self.conflict_found.emit(editor, version, partial(go_on, version))
+            else:
+                (failed or self._messages.report)(error)
 
         self._background.run(
             partial(store_graph, self._services, graph, graph_id, expected),

@@ -133,6 +133,7 @@ class Workbench(QObject):
         runs.state_read.connect(self._show_state)
         runs.stored.connect(lambda _: self._show_saved())
         runs.version_requested.connect(self._open_version)
+        runs.conflict_found.connect(self.library.ask_conflict)
         self._tools_changed.connect(self._take_catalog)
         self._unsubscribe = [
             services.registry.subscribe(self._tools_changed.emit),
@@ -416,7 +417,7 @@ class Workbench(QObject):
             if callable(then):
                 then()
 
-        self.runs.store(editor, done, is_asked=True)
+        self.runs.store(editor, done)
 
     # -------------------------------------------------------------------------------------------------- tools
 

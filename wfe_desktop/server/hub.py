@@ -91,7 +91,7 @@ class Client(Protocol):
     def needs_time(self) -> bool:
         """Whether it has not come to sending on what it has."""
 
-    def take(self, frames: Sequence[Frame]) -> None:
+    def take(self, frames: list[Frame]) -> None:
         """New events, in order."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from engine.errors import WorkflowError
 from engine.model.events import JournalEntry
@@ -27,6 +27,8 @@ MESSAGES_A_SEND: Final = 250
 
 TRY_AGAIN_LATER: Final = 1013
 INTERNAL_ERROR: Final = 1011
+
+Frames: TypeAlias = list[Frame]
 
 
 @dataclass(slots=True)
@@ -80,7 +82,8 @@ class Subscriber:
         self._close = close
         self._batch_s: float | None = None
         self._subscriptions: dict[str, _Subscription] = {}
-        self._queue: deque[Frame | bytes] = deque()
+        self._queue: deque[Frames | bytes] = deque()
+        self._queued = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -97,12 +100,12 @@ class Subscriber:
     @property
     def queued(self) -> int:
         """How many messages have still to be sent."""
-        return len(self._queue)
+        return self._queued
 
     @property
     def needs_time(self) -> bool:
         """Whether much is queued and not because the client reads slowly: this side has not come to sending it."""
-        return len(self._queue) > MAX_QUEUED * 3 // 4 and not self._sending
+        return self._queued > MAX_QUEUED * 3 // 4 and not self._sending
 
     def start(self) -> None:
         """Begins to send."""
@@ -119,7 +122,7 @@ class Subscriber:
 
     def say(self, message: bytes) -> None:
         """Queues a message of its own, which is never put into an array with events."""
-        self._enqueue((message,))
+        self._enqueue(message)
 
     def subscribe(
         self, key: str, since: int | None, batch_ms: int | None, types: Collection[str] | None = None
@@ -153,7 +156,7 @@ class Subscriber:
         for key in self.keys:
             self.unsubscribe(key)
 
-    def take(self, frames: Sequence[Frame]) -> None:
+    def take(self, frames: Frames) -> None:
         """New events of the journal, in order; queues those that are wanted."""
         if not self._subscriptions:
             return
@@ -179,14 +182,16 @@ class Subscriber:
             if (found := self._subscriptions.get(key)) is not None:
                 yield found
 
-    def _enqueue(self, items: Iterable[Frame | bytes]) -> None:
-        if self._dropped:
+    def _enqueue(self, item: Frames | bytes) -> None:
+        """A message, or events, which stay together as they are: many clients queue the same list."""
+        if self._dropped or not item:
             return
-        self._queue.extend(items)
-        if len(self._queue) > MAX_QUEUED:
+        self._queue.append(item)
+        self._queued += _count(item)
+        if self._queued > MAX_QUEUED:
             self._drop()
             return
-        if len(self._queue) > MAX_QUEUED // 2:
+        if self._queued > MAX_QUEUED // 2:
             self._room.clear()
         self._wake.set()
 
@@ -194,6 +199,7 @@ class Subscriber:
         """Gives the client up: it reads more slowly than things happen. It may come back and resume."""
         self._dropped = True
         self._queue.clear()
+        self._queued = 0
         self._hub.dropped += 1
         for task in self._tasks:
             task.cancel()
@@ -207,52 +213,59 @@ class Subscriber:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                if self._batch_s is not None and isinstance(self._queue[0], Frame):
+                if self._batch_s is not None and self._next_events() is not None:
+                    # At the same moments as others, so that they share arrays.
                     now = asyncio.get_running_loop().time()
-                    await asyncio.sleep(
-                        self._batch_s - now % self._batch_s
-                    )  # with others, so they share arrays
+                    await asyncio.sleep(self._batch_s - now % self._batch_s)
                     await self._send_arrays()
                 else:
                     await self._send_singly()
-                if len(self._queue) <= MAX_QUEUED // 2:
+                if self._queued <= MAX_QUEUED // 2:
                     self._room.set()
+
+    def _next_events(self) -> Frames | None:
+        """Events, where they are what is to be sent next."""
+        item = self._queue[0] if self._queue else b""
+        return None if isinstance(item, bytes) else item
 
     async def _send_singly(self) -> None:
         """What is queued, each in a frame of its own, many frames at once; up to an event that goes into an array."""
         messages: list[bytes] = []
         while self._queue and len(messages) < MESSAGES_A_SEND:
-            item = self._queue[0]
-            if not isinstance(item, Frame):
-                messages.append(item)
-            elif self._batch_s is None:
-                messages.append(item.encoded)
-            else:
+            if self._batch_s is not None and self._next_events() is not None:
                 break
-            self._queue.popleft()
-        await self._send_now(messages)
+            item = self._queue.popleft()
+            messages += [item] if isinstance(item, bytes) else [frame.encoded for frame in item]
+        await self._send_now(messages, len(messages))
 
     async def _send_arrays(self) -> None:
-        while self._queue and isinstance(self._queue[0], Frame):
-            batch: list[Frame] = []
-            while self._queue and len(batch) < MAX_BATCH and isinstance(frame := self._queue[0], Frame):
-                batch.append(frame)
+        while self._next_events() is not None:
+            batch: list[Frames] = []
+            count = 0
+            while (frames := self._next_events()) is not None:
+                if batch and count + len(frames) > MAX_BATCH:
+                    break
                 self._queue.popleft()
-            await self._send_now([self._join(batch)])
+                batch.append(frames)
+                count += len(frames)
+            await self._send_now([self._join(batch, count)], count)
 
-    def _join(self, batch: Sequence[Frame]) -> bytes:
+    def _join(self, batch: Sequence[Frames], count: int) -> bytes:
         """The events as an array. One without gaps is the same for whoever has its first and last event."""
-        ends = (batch[0].seq, batch[-1].seq)
-        if ends[1] - ends[0] + 1 != len(batch):
-            return b"[" + b",".join([frame.encoded for frame in batch]) + b"]"
-        if self._hub.last_array[0] != ends:
-            self._hub.last_array = (ends, b"[" + b",".join([frame.encoded for frame in batch]) + b"]")
-        return self._hub.last_array[1]
+        ends = (batch[0][0].seq, batch[-1][-1].seq)
+        if self._hub.last_array[0] == ends and ends[1] - ends[0] + 1 == count:
+            return self._hub.last_array[1]
+        array = b"[" + b",".join([frame.encoded for frames in batch for frame in frames]) + b"]"
+        if ends[1] - ends[0] + 1 == count:
+            self._hub.last_array = (ends, array)
+        return array
 
-    async def _send_now(self, messages: Sequence[bytes]) -> None:
+    async def _send_now(self, messages: Sequence[bytes], count: int) -> None:
+        """Sends what ``count`` of what was queued has become; until it is taken, it counts as queued."""
         self._sending = True  # seen by others only while the socket is full: else this does not yield
         await self._send(messages)
         self._sending = False
+        self._queued -= count
         self.sent += len(messages)
         await asyncio.sleep(0)  # a send that need not wait does not yield
 
@@ -321,3 +334,7 @@ class Subscriber:
         except Exception:
             log.exception("a WebSocket client had to be given up")
             await self._close(INTERNAL_ERROR, "something went wrong here")
+
+
+def _count(item: Frames | bytes) -> int:
+    return 1 if isinstance(item, bytes) else len(item)

@@ -33,6 +33,7 @@ MAX_SUBSCRIPTIONS: Final = 1_000
 PING_EVERY_S: Final = 20.0
 CLOSE_GRACE_S: Final = 2.0
 MAX_UNSENT_BYTES: Final = 64 * 1024
+MAX_COPIED_BYTES: Final = 16 * 1024
 _RUN: Final = pydantic.TypeAdapter(RunState)
 _RUNS: Final = pydantic.TypeAdapter(list[RunLine])
 
@@ -146,7 +147,11 @@ class Connection:
         transport = self._transport
         if self._socket.closed or transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
-        transport.write(b"".join([part for data in messages for part in (text_header(len(data)), data)]))
+        if len(messages) == 1 and len(messages[0]) > MAX_COPIED_BYTES:
+            transport.write(text_header(len(messages[0])))
+            transport.write(messages[0])
+        else:
+            transport.write(b"".join([part for data in messages for part in (text_header(len(data)), data)]))
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             await self._drained()
 

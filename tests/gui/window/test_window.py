@@ -379,10 +379,51 @@ class TestFromOutside:
         hand.wait(lambda: any("changed from outside" in text for text in hand.said))
         assert hand.graph.name == "Sum"
         hand.bench.window.actions_by_name["save"].trigger()
-        hand.wait(lambda: len(hand.said) >= 2)
+        answer(hand, "conflict_box", "Cancel")
         assert hand.services.graphs.get_summary(graph_id).version == 2, "not written over"
+        assert not hand.editor.document.is_clean
         with pytest.raises(ConflictError):
             hand.services.graphs.update_graph(graph_id, make_graph(), 1)
+
+    @pytest.mark.parametrize("by", ["saving", "running"])
+    @pytest.mark.parametrize("words", ["Keep both", "Replace theirs"])
+    def test_who_changed_a_workflow_that_was_changed_elsewhere_says_which_one_stays(
+        self, hand: Hand, by: str, words: str
+    ):
+        graph_id = open_stored(hand, make_graph())
+        hand.editor.edit("set_parameter", "add", "a", 8)
+        hand.services.graphs.update_graph(graph_id, make_graph("Theirs"))
+        hand.wait(lambda: any("changed from outside" in text for text in hand.said))
+        if by == "saving":
+            hand.bench.window.actions_by_name["save"].trigger()
+        else:
+            hand.focus_canvas()
+            hand.key(Qt.Key.Key_F5)
+        answer(hand, "conflict_box", words)
+        hand.wait(lambda: hand.editor.version not in {None, 1} or hand.editor.graph_id != graph_id)
+        assert hand.services.graphs.get_graph(graph_id, 2).name == "Theirs"
+        if words == "Keep both":
+            assert hand.services.graphs.get_summary(graph_id).version == 2
+            assert hand.editor.version == 1
+        else:
+            assert (hand.editor.graph_id, hand.editor.version) == (graph_id, 3)
+        kept = hand.services.graphs.get_graph(hand.editor.graph_id)
+        assert (kept.name, kept.nodes[0].parameters["a"]) == ("Sum", 8)
+        if by == "running":
+            hand.wait(lambda: hand.bench.runs.shown is not None and shown(hand).status.is_final)
+            run = hand.services.engine.get_execution_status(hand.bench.runs.shown_run_id)
+            assert (run.graph_id, run.graph_version) == (hand.editor.graph_id, hand.editor.version)
+            assert run.current_state.data["sum"] == 11
+
+    def test_what_is_on_the_canvas_is_run_not_what_somebody_has_stored_since(self, hand: Hand):
+        graph_id = open_stored(hand, make_graph())
+        hand.editor.edit("set_parameter", "add", "a", 8)
+        theirs = GraphDefinition(name="Theirs", nodes=(NodeDefinition(id="x", function_name="refuse"),))
+        hand.services.graphs.update_graph(graph_id, theirs)
+        hand.wait(lambda: any("changed from outside" in text for text in hand.said))
+        hand.editor.document.undo_stack.undo()
+        run = hand.services.engine.get_execution_status(hand.run())
+        assert (run.graph_version, run.current_state.data["sum"]) == (1, 5)
 
     def test_a_workflow_deleted_elsewhere_stays_open_and_can_be_run_again(self, hand: Hand):
         graph_id = open_stored(hand, make_graph())
