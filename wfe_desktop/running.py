@@ -130,6 +130,8 @@ class RunControl(QObject):
     stored = Signal(Editor)
     version_requested = Signal(LoadedRun)
     spans_changed = Signal()
+    inputs_found = Signal(str, object)
+    """Of a run's step, the StepInputs that were asked for; None where they are not to be found."""
     conflict_found = Signal(Editor, int, object)
     """Somebody else stored this version. What is to be called with the answer: ``replace`` it, or keep both."""
     started = Signal(Editor, str, object)
@@ -435,6 +437,15 @@ class RunControl(QObject):
             self.follow(editor, run_id)
 
     # ---------------------------------------------------------------------------------- docks of the front one
+
+    def find_inputs(self, run_id: str, node_id: str, visit: int, attempt: int) -> None:
+        """Find what a step was given; ``inputs_found`` has the answer."""
+        find = partial(self._services.engine.get_step_inputs, run_id, node_id, visit, attempt)
+        self._background.run(
+            find,
+            lambda found: self.inputs_found.emit(run_id, found),
+            lambda _: self.inputs_found.emit(run_id, None),
+        )
 
     def _show_current(self) -> None:
         follower = self._current

@@ -133,6 +133,8 @@ class Workbench(QObject):
         runs.state_read.connect(self._show_state)
         runs.stored.connect(lambda _: self._show_saved())
         runs.version_requested.connect(self._open_version)
+        runs.inputs_found.connect(self.inspector.show_inputs)
+        self.inspector.inputs_wanted.connect(runs.find_inputs)
         runs.conflict_found.connect(self.library.ask_conflict)
         self._tools_changed.connect(self._take_catalog)
         self._unsubscribe = [

@@ -84,6 +84,8 @@ class InspectorPanel(QWidget):
     """
 
     select_requested = Signal(list, list)
+    inputs_wanted = Signal(str, str, int, int)
+    """What was a step given? Run, node, visit and attempt; to be answered with ``show_inputs``."""
 
     def __init__(
         self,
@@ -131,6 +133,7 @@ class InspectorPanel(QWidget):
         self.edge_page = EdgePage(document)
         self.many_page = ManyPage(document)
         self.node_page.jump_requested.connect(lambda node_id: self.select_requested.emit([node_id], []))
+        self.node_page.inputs_wanted.connect(self.inputs_wanted)
         self.edge_page.jump_requested.connect(lambda node_id: self.select_requested.emit([node_id], []))
         self.many_page.duplicated.connect(lambda node_ids: self.select_requested.emit(node_ids, []))
         self.pages = QStackedWidget()
@@ -153,6 +156,11 @@ class InspectorPanel(QWidget):
         self._run = snapshot
         if self.pages is not None:
             self.node_page.show_run(snapshot)
+
+    def show_inputs(self, run_id: str, found: object) -> None:
+        """Show what a step of a run was given, if it is still the one in sight; None: it cannot be found."""
+        if self.pages is not None:
+            self.node_page.result.given.show_inputs(run_id, found)
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """Show faults of parameters at their fields."""

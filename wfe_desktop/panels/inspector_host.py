@@ -26,6 +26,7 @@ class InspectorHost(QStackedWidget):
 
     select_requested = Signal(list, list)
     run_requested = Signal(str)
+    inputs_wanted = Signal(str, str, int, int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +58,7 @@ class InspectorHost(QStackedWidget):
             panel.select_requested.connect(self.select_requested)
             panel.node_page.form.find_workflows = self.find_workflows
             panel.node_page.result.run_requested.connect(self.run_requested)
+            panel.inputs_wanted.connect(self.inputs_wanted)
             self.addWidget(panel)
         self.setCurrentWidget(panel)
 
@@ -89,6 +91,11 @@ class InspectorHost(QStackedWidget):
         """Show where things stand in this run."""
         if self.current is not None:
             self.current.show_run(snapshot)
+
+    def show_inputs(self, run_id: str, found: object) -> None:
+        """Show what a step of a run was given."""
+        if self.current is not None:
+            self.current.show_inputs(run_id, found)
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """Show faults of parameters at their fields."""

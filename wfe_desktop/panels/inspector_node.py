@@ -25,6 +25,7 @@ class NodePage(QWidget):
     """Header and tabs for one node."""
 
     jump_requested = Signal(str)
+    inputs_wanted = Signal(str, str, int, int)
 
     def __init__(
         self, document: WorkflowDocument, workspace: Path | None = None, parent: QWidget | None = None
@@ -48,6 +49,7 @@ class NodePage(QWidget):
         self.form.jump_requested.connect(self.jump_requested)
         self.policies = PoliciesForm(document)
         self.result = ResultView()
+        self.result.given.wanted.connect(self.inputs_wanted)
         self.help = HelpView()
         self.tabs = QTabWidget()
         self.tabs.setUsesScrollButtons(True)

@@ -147,6 +147,7 @@ def test_p35_what_was_begun_goes_on_later(past):
     assert past.runs_with_events() == past.left
 
 
+@pytest.mark.timeout(300)  # some seconds of work, and as much again for each program beside it
 def test_p35_a_deletion_of_many_events_lets_others_write_in_between(past):
     """No transaction of it takes long, however much there is to delete."""
     past.add("r")
