@@ -262,7 +262,7 @@ class Conductor:
     def cancel(self, run_id: str) -> bool:
         """Begin to cancel a run; whether there was anything to cancel."""
         live = self._runs.get(run_id)
-        if live is None or live.state.cancelling:
+        if live is None or live.state.cancelling or live.state.status.is_final:
             return False
         self._take_in(live, CancelRequested(now_us()))
         return True

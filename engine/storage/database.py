@@ -78,10 +78,13 @@ class Database:
             if self.path is not None:
                 driver: Any = self._writer.connection.driver_connection  # outside of any transaction
                 driver.execute("PRAGMA journal_mode=WAL")
+                # Whoever may not write is told so now, and not when there is something to lose.
+                for statement in ("BEGIN IMMEDIATE", "PRAGMA user_version=0", "ROLLBACK"):
+                    driver.execute(statement)
             prepare_schema(self._writer, self.path, revision)
         except BaseException as error:
             self.close()
-            if isinstance(error, sa.exc.DatabaseError):
+            if isinstance(error, sa.exc.DatabaseError | sqlite.DatabaseError):
                 raise DatabaseError(explain(error, self.path)) from error
             raise
 

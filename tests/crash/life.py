@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +14,7 @@ from engine.config import AppConfig
 from engine.execution.engine import ExecutionEngine
 from engine.model.events import JournalEntry
 from engine.model.graph import GraphDefinition
-from engine.storage.database import open_database
+from engine.storage.database import Database, open_database
 from engine.storage.graphs import GraphManager
 from engine.storage.journal import StateManager
 from engine.tools.registry import ToolRegistry
@@ -30,6 +32,14 @@ def describe(entry: JournalEntry) -> str:
         f"{name}={getattr(event, name)}" for name in ("node", "visit", "attempt", "item") if name in names
     ]
     return " ".join([str(entry.seq), entry.run_id, type(event).__name__, *parts])
+
+
+def open_only(path: str, file_limit: int | None) -> None:
+    """Open a database, which may bring it up to date, and close it. The write that makes a file longer than the limit kills."""
+    if file_limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))
+    Database(f"sqlite:///{path}").close()
 
 
 def live(folder: Path, graphs: Sequence[dict[str, Any]], synchronous: str, prune_to: int | None) -> None:

@@ -40,6 +40,14 @@ class Mother:
         request = {
             "folder": str(folder), "graphs": plain, "failpoint": failpoint, "synchronous": synchronous, "prune_to": prune_to,
         }  # fmt: skip
+        self._begin(request)
+
+    def open_database(self, path: Path, failpoint: str = "", file_limit: int | None = None) -> int:
+        """A life that opens a database and closes it: its exit code. It dies of making a file longer than the limit."""
+        self._begin({"path": str(path), "failpoint": failpoint, "file_limit": file_limit})
+        return self.bury()
+
+    def _begin(self, request: dict[str, object]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()

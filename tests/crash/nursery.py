@@ -1,6 +1,6 @@
 """Makes processes quickly: everything heavy is loaded once, and each life is a fork that loads only what may be killed.
 
-It reads one JSON object a line (``life`` parameters, and ``failpoint``) and answers with the process's number, then with
+It reads one JSON object a line (``failpoint``, and the parameters of ``life.live`` or ``life.open_only``) and answers with the process's number, then with
 its exit code, below 0 for a signal. The modules with failpoints are loaded in the fork, since they ask once.
 """
 
@@ -12,6 +12,10 @@ import sys
 import traceback
 from pathlib import Path
 
+import alembic.command
+import alembic.config
+import alembic.ddl.sqlite
+import alembic.runtime.migration  # noqa: F401
 import orjson  # noqa: F401
 import pysqlite3  # noqa: F401
 import sqlalchemy.dialects.postgresql
@@ -38,9 +42,12 @@ def main() -> None:
 def _be(request: dict[str, object]) -> int:
     os.environ["WFE_FAILPOINT"] = str(request.pop("failpoint") or "")
     try:
-        from tests.crash.life import live
+        from tests.crash import life
 
-        live(Path(str(request.pop("folder"))), **request)  # type: ignore[arg-type]
+        if "path" in request:
+            life.open_only(**request)  # type: ignore[arg-type]
+        else:
+            life.live(Path(str(request.pop("folder"))), **request)  # type: ignore[arg-type]
     except BaseException:  # noqa: BLE001 - whatever it is, its mother is told
         traceback.print_exc()
         return 1

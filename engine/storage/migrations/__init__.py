@@ -9,6 +9,7 @@ only when it is whole and on the disk.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +101,8 @@ def back_up(connection: Connection, path: Path, copy: Path) -> None:
         partial.replace(copy)
         _sync_folder(copy.parent)
     except Exception as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise DatabaseError(
             f"the database {path} was not copied to {copy} ({error}), and is as it was; "
             "see that there is room for a second one and that its folder may be written"

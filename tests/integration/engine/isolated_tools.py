@@ -184,3 +184,8 @@ def burn(seconds: float) -> int:
 
 def double(number: int) -> int:
     return number * 2
+
+
+def doze(pause_s: float) -> str:
+    time.sleep(pause_s)
+    return "awake"

@@ -1,5 +1,6 @@
 """Opening the database: what is made, what is refused, and that nothing refused is harmed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 from engine.config import AppConfig
 from engine.errors import DatabaseError, DatabaseInUse
+from engine.storage import database as database_module
 from engine.storage import migrations
 from engine.storage.database import Database, open_database
 
@@ -161,3 +163,114 @@ def test_reading_a_database_that_is_not_there_makes_none(tmp_path):
     with pytest.raises(DatabaseError, match="there is no database at"):
         Database(url(tmp_path / "w.db"), read_only=True)
     assert not (tmp_path / "w.db").exists()
+
+
+@pytest.fixture
+def as_nobody(tmp_path):
+    """Root may write everywhere; nobody may not."""
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("modes", "message"),
+    [
+        (
+            {"w.db": 0o444, "w.db.lock": 0o666, "": 0o777},
+            r"w.db cannot be written: it is read-only; check the permissions",
+        ),
+        (
+            {"w.db": 0o444, "w.db.lock": 0o444, "": 0o555},
+            r"w.db cannot be written \(Permission denied\); check who owns",
+        ),
+        (
+            {"w.db": 0o000, "w.db.lock": 0o666, "": 0o777},
+            r"w.db cannot be opened; check the permissions and the owner",
+        ),
+    ],
+    ids=["the file", "all", "not even readable"],
+)
+def test_p21_a_database_that_may_not_be_written_is_refused_with_what_to_do(tmp_path, request, modes, message):
+    path = tmp_path / "data" / "w.db"
+    Database(url(path)).close()
+    before = path.read_bytes()
+    for name, mode in modes.items():
+        (path.parent / name).chmod(mode)
+    request.getfixturevalue("as_nobody")
+    with pytest.raises(DatabaseError, match=message):
+        Database(url(path))
+    if os.geteuid() == 65_534:
+        os.seteuid(0)
+    assert path.read_bytes() == before
+
+
+def test_p21_a_database_that_another_program_is_writing_to_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(database_module, "_PRAGMAS", ("PRAGMA busy_timeout=50",))
+    path = tmp_path / "w.db"
+    Database(url(path)).close()
+    code = (
+        "import sqlite3, sys; browser = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "browser.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as browser:
+        assert browser.stdout.readline() == b"locked\n"
+        with pytest.raises(
+            DatabaseError, match=r"w.db is locked: another program, such as a database browser"
+        ):
+            Database(url(path))
+        browser.stdin.close()
+    Database(url(path)).close()
+
+
+def test_a_backup_is_whole_and_the_one_before_it_stays_until_then(tmp_path):
+    database = Database(url(tmp_path / "w.db"))
+    copy = tmp_path / "copy.db"
+    copy.write_text("an older one")
+    database.back_up(copy)
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version").all()
+    database.close()
+    copied = Database(url(copy), read_only=True)
+    with copied.read() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").all() == rows
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    copied.close()
+    database = Database(url(tmp_path / "w.db"))
+    with pytest.raises(DatabaseError, match="was not copied to"):
+        database.back_up(tmp_path / "nowhere" / "copy.db")
+    database.close()
+
+
+def test_p35_the_log_beside_the_database_is_cut_back_after_a_reader_that_held_it(tmp_path):
+    """While somebody reads, the log cannot begin anew; it grows, and shrinks when the reader has gone."""
+    database = Database(url(tmp_path / "w.db"), "normal")
+    log = tmp_path / "w.db-wal"
+
+    def write(count: int) -> None:
+        for number in range(count):
+            with database.write() as connection:
+                connection.exec_driver_sql(
+                    "INSERT OR REPLACE INTO stored_values VALUES (?, 1, randomblob(500000))",
+                    (str(number % 3),),
+                )
+
+    with database.read() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM runs").scalar()  # from here on it sees this state
+        write(50)
+        assert log.stat().st_size > 20_000_000
+        database.shorten_log()  # cannot, and does not wait for long
+    write(10)
+    database.shorten_log()
+    assert log.stat().st_size <= 16 * 1024 * 1024
+    write(60)
+    assert log.stat().st_size <= 16 * 1024 * 1024
+    database.close()
