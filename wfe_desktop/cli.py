@@ -112,7 +112,24 @@ def make_parser() -> argparse.ArgumentParser:
     )
     clear.add_argument("--tool", metavar="NAME", help="only those of this tool")
     _add_remote(commands)
+    _add_upkeep(commands)
     return parser
+
+
+def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = _add_command(commands, "backup", _backup, "copy the database, also while a program runs on it")
+    backup.add_argument("copy", type=Path, metavar="FILE", help="where to put the copy")
+    prune = _add_command(commands, "prune", _prune, "delete old runs that have ended")
+    prune.add_argument("--days", type=_amount, help="those that ended more than so many days ago")
+    prune.add_argument(
+        "--runs",
+        type=lambda text: int(_amount(text)),
+        help="all but the newest so many; 0: none for their number",
+    )
+    prune.add_argument(
+        "--run", action="append", default=[], metavar="ID", help="this one; may be given again"
+    )
+    _add_command(commands, "compact", _compact, "make the database's file as small as what is in it")
 
 
 def options_of(parsed: argparse.Namespace) -> StartOptions:
@@ -203,6 +220,13 @@ def _seq(text: str) -> int:
     return int(text)
 
 
+def _amount(text: str) -> float:
+    amount = float(text)
+    if not 0 <= amount <= 1e9:
+        raise ValueError
+    return amount
+
+
 def _count(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 1_000):
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
@@ -263,6 +287,24 @@ def _graphs(parsed: argparse.Namespace, options: StartOptions) -> int:
     from wfe_desktop.listings import list_graphs
 
     return list_graphs(options, as_json=parsed.json)
+
+
+def _backup(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.upkeep import back_up
+
+    return back_up(options, parsed.copy)
+
+
+def _prune(parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.upkeep import prune
+
+    return prune(options, parsed.days, parsed.runs, parsed.run)
+
+
+def _compact(_parsed: argparse.Namespace, options: StartOptions) -> int:
+    from wfe_desktop.upkeep import compact
+
+    return compact(options)
 
 
 def _runs(parsed: argparse.Namespace, options: StartOptions) -> int:

@@ -211,11 +211,13 @@ class Database:
     def close(self) -> None:
         """Close all connections and give up the lock. May be called again."""
         with self._turn:
+            # The readers first: the last one to leave moves the log into the file, which a reader may not.
+            if (reading := getattr(self, "_reading", None)) is not None:
+                reading.dispose()
             if (writer := getattr(self, "_writer", None)) is not None:
                 writer.close()
-            for engine in (getattr(self, "_writing", None), getattr(self, "_reading", None)):
-                if engine is not None:
-                    engine.dispose()
+            if (writing := getattr(self, "_writing", None)) is not None:
+                writing.dispose()
             if self._lock_file is not None:
                 self._lock_file.close()
                 self._lock_file = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from wfe_desktop.client.deletions import RunsDelete, RunsPrune
 from wfe_desktop.client.results import (
     Event,
     ForkPlace,
@@ -133,6 +134,26 @@ class RunCalls(Transport):
         """Cancel all runs that have not ended of a graph, at a status, or both; or these (``run_ids``)."""
         body = given(graph_id=graph_id, status=status, run_ids=None if run_ids is None else list(run_ids))
         return await self._call("POST", "/graph/cancel", RunsCancel, body=body)
+
+    async def delete_run(self, run_id: str) -> None:
+        """Delete a run that has ended for good, with its child runs.
+
+        Raises:
+            ConflictError: it, or a child run of it, has not ended; or it is a child run itself.
+        """
+        await self._call("DELETE", "/graph/runs/{run_id}", type(None), names={"run_id": run_id})
+
+    async def delete_runs(self, run_ids: Sequence[str]) -> RunsDelete:
+        """Delete runs that have ended for good, each with its child runs; what became of each."""
+        body = {"run_ids": list(run_ids)}
+        return await self._call("POST", "/graph/runs/delete", RunsDelete, body=body)
+
+    async def prune_runs(self, days: float | None = None, runs: int | None = None) -> RunsPrune:
+        """Delete runs that ended more than so many days ago, and all but the newest so many; how many are gone.
+
+        What is left out is as the server is configured; 0 deletes none by that rule.
+        """
+        return await self._call("POST", "/history/prune", RunsPrune, body=given(days=days, runs=runs))
 
     async def pause(self, run_id: str) -> bool:
         """Let a run start nothing new; running steps finish. Whether it was running."""

@@ -17,6 +17,7 @@ from aiohttp import WSCloseCode, web
 from engine.execution.secrets import keep_secret
 from engine.execution.services import Services
 from wfe_desktop.server import (
+    deletion_routes,
     docs_routes,
     fork_routes,
     graph_routes,
@@ -77,6 +78,7 @@ def routes() -> list[Route]:
         run_routes.table,  # before the graphs: /graph/{graph_id}/versions is like /graph/state/{run_id}
         waiting_routes.table,
         fork_routes.table,
+        deletion_routes.table,
         graph_routes.table,
         layout_routes.table,
         run_routes.history,

@@ -112,7 +112,9 @@ async def test_every_example_works_when_it_is_pasted(http, run, make_graph, read
     await run("add", "add")
     document = await read_document()
     # What is deleted cannot be looked at afterwards.
-    for method, path, operation in sorted(operations(document), key=lambda each: each[0] == "DELETE"):
+    for method, path, operation in sorted(
+        operations(document), key=lambda each: (each[1].endswith("/delete"), each[0] == "DELETE")
+    ):
         line = operation["description"].partition("```sh\n")[2].partition("\n```")[0]
         process = await asyncio.create_subprocess_exec(
             "bash", "-c", f"{line} -o /dev/null -w '%{{http_code}}'", stdout=asyncio.subprocess.PIPE
@@ -219,6 +221,7 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
     await check("POST", "/graph/signal/{run_id}", 400, names=going, json={"value": 1})
     await check("POST", "/graph/decide/{run_id}", 200, names=going, json={"node_id": "n0", "choice": "rerun"})
     await check("POST", "/graph/decide/{run_id}", 400, names=going, json={"node_id": "n0", "choice": "no"})
+    await check("DELETE", "/graph/runs/{run_id}", 409, names=going)
     await check("POST", "/graph/cancel", 200, json={"run_ids": [going["run_id"], "nope"]})
     await check("POST", "/graph/cancel/{run_id}", 200, names=going)
     gate.opened.set()
@@ -240,6 +243,9 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "prometheus_client", None)
         await check("GET", "/metrics", 501)
+    await check("DELETE", "/graph/runs/{run_id}", 204, names=failed)
+    await check("POST", "/graph/runs/delete", 200, json={"run_ids": [going["run_id"], "nope"]})
+    await check("POST", "/history/prune", 200, json={"runs": 1})
     await check("DELETE", "/graph/{graph_id}", 204, names=graph)
     await check_the_errors(check)
     wanted = {

@@ -1,0 +1,59 @@
+"""Deleting ended runs over HTTP, and with the client."""
+
+import asyncio
+
+import pytest
+
+from tests.integration.server.conftest import chain
+from wfe_desktop.client import AsyncClient, ConflictError, RunNotFound
+
+
+@pytest.fixture
+def client(loop, server):
+    client = AsyncClient(server.address)
+    yield client
+    loop.run_until_complete(client.close())
+
+
+async def until_swept(client, run_id):
+    while await client.read_events(run_id=run_id):
+        pass
+
+
+async def test_a_deleted_run_is_gone_from_everywhere_and_the_next_numbers_are_new(client):
+    graph_id = await client.create_graph(chain("add"))
+    gone = (await client.run_and_wait(graph_id)).run_id
+    kept = await client.run_and_wait(graph_id)
+    last = (await client.health()).last_seq
+    await client.delete_run(gone)
+    with pytest.raises(RunNotFound):
+        await client.get_execution_status(gone)
+    with pytest.raises(RunNotFound):
+        await client.delete_run(gone)
+    history = await client.query_historical_executions()
+    assert [run.run_id for run in history.executions] == [kept.run_id]
+    await asyncio.wait_for(until_swept(client, gone), 20)
+    following = await client.run_and_wait(graph_id)
+    assert (await client.read_events(run_id=following.run_id))[0].seq > last
+
+
+async def test_a_run_that_has_not_ended_is_refused_and_keeps_none_of_the_others(client, gate):
+    graph_id = await client.create_graph(chain("gate"))
+    going = await client.execute_workflow(graph_id)
+    with pytest.raises(ConflictError, match="has not ended"):
+        await client.delete_run(going)
+    ended = (await client.run_and_wait(await client.create_graph(chain("add")))).run_id
+    answer = await client.delete_runs([going, ended, "nope"])
+    assert (answer.deleted, answer.unfinished, answer.not_found) == ([ended], [going], ["nope"])
+    assert answer.message == "1 run is deleted"
+    gate.opened.set()
+
+
+async def test_old_runs_are_deleted_by_number_and_none_by_zero(client):
+    graph_id = await client.create_graph(chain("add"))
+    made = [(await client.run_and_wait(graph_id)).run_id for _ in range(5)]
+    assert (await client.prune_runs(runs=0, days=0)).deleted == 0
+    assert (await client.prune_runs(days=1)).deleted == 0
+    assert (await client.prune_runs(runs=2)).deleted == 3
+    history = await client.query_historical_executions()
+    assert {run.run_id for run in history.executions} == set(made[3:])
