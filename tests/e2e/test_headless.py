@@ -75,7 +75,7 @@ def test_history_is_there_after_a_restart(start_headless):
     assert again["results"] == run["results"]
 
 
-async def test_a_run_goes_on_after_kill_9_and_no_recorded_step_is_run_twice(start_headless, tmp_path):
+async def test_p1_p2_a_run_goes_on_after_kill_9_and_no_recorded_step_is_run_twice(start_headless, tmp_path):
     folder = str(tmp_path)
     program, address = start_headless()
     graph_id = create(
@@ -117,11 +117,11 @@ async def close_by(number, start_headless):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_closes_in_order_and_tells_who_watches(start_headless, number):
+async def test_p28_a_signal_closes_in_order_and_tells_who_watches(start_headless, number):
     assert await close_by(number, start_headless) < 5
 
 
-def test_a_step_that_does_not_stop_does_not_keep_the_program(start_headless, tmp_path):
+def test_p28_a_step_that_does_not_stop_does_not_keep_the_program(start_headless, tmp_path):
     program, address = start_headless()
     graph_id = create(address, ("held", "hold", {"folder": str(tmp_path)}))
     _, started = ask(address, "/graph/run", {"graph_id": graph_id})
@@ -135,7 +135,7 @@ def test_a_step_that_does_not_stop_does_not_keep_the_program(start_headless, tmp
     until(lambda: ask(address, f"/graph/state/{started['run_id']}")[1]["status"] == "completed")
 
 
-def test_clients_that_do_nothing_do_not_keep_the_program(start_headless):
+def test_p28_clients_that_do_nothing_do_not_keep_the_program(start_headless):
     program, address = start_headless()
     port = int(address.rpartition(":")[2])
     host = f"Host: 127.0.0.1:{port}\r\n"
@@ -157,7 +157,7 @@ def test_clients_that_do_nothing_do_not_keep_the_program(start_headless):
         client.close()
 
 
-def test_the_second_ctrl_c_closes_at_once(start_headless, tmp_path):
+def test_p28_the_second_ctrl_c_closes_at_once(start_headless, tmp_path):
     program, address = start_headless()
     graph_id = create(address, ("held", "hold", {"folder": str(tmp_path)}))
     ask(address, "/graph/run", {"graph_id": graph_id})
@@ -251,7 +251,7 @@ def test_headless_loads_qtcore_alone_and_needs_one_system_library_for_it(start, 
     assert "apt-get install --no-install-recommends libglib2.0-0\n" in page
 
 
-def test_two_programs_do_not_share_a_database(start_headless, start, database):
+def test_p25_two_programs_do_not_share_a_database(start_headless, start, database):
     start_headless()
     second = start("--headless", "--port", 0, "--database", database)
     assert second.wait() == 1

@@ -68,7 +68,7 @@ async def test_the_server_works_beside_the_window_and_the_history_is_there_when_
     assert [line["run_id"] for line in history["executions"]] == [run["run_id"]]
 
 
-def test_a_run_goes_on_in_the_window_after_kill_9(start_window, tmp_path):
+def test_p29_a_run_goes_on_in_the_window_after_kill_9(start_window, tmp_path):
     folder = str(tmp_path)
     program, address = start_window()
     graph_id = create(
@@ -94,7 +94,7 @@ def test_a_taken_port_that_was_asked_for_ends_the_start(start_window, start, dis
     assert any(f"port {port} is taken" in line for line in other.err)
 
 
-def test_a_step_that_does_not_stop_does_not_keep_the_window(start_window, tmp_path):
+def test_p28_a_step_that_does_not_stop_does_not_keep_the_window(start_window, tmp_path):
     program, address = start_window()
     graph_id = create(address, ("held", "hold", {"folder": str(tmp_path)}))
     ask(address, "/graph/run", {"graph_id": graph_id})
@@ -105,7 +105,7 @@ def test_a_step_that_does_not_stop_does_not_keep_the_window(start_window, tmp_pa
     assert "did not stop in time" in program.err[-1]
 
 
-def test_a_signal_while_a_tool_is_dragged_closes_the_window_in_order(start_window, display):
+def test_p28_a_signal_while_a_tool_is_dragged_closes_the_window_in_order(start_window, display):
     """Qt runs a loop of its own inside a drag: the widgets under it must not be destroyed there."""
     if shutil.which("xdotool") is None:
         pytest.fail("xdotool is missing; `make setup` installs it (apt-get install xdotool)", pytrace=False)

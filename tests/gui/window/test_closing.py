@@ -66,7 +66,7 @@ def open_run_and_close(
     return left
 
 
-def test_nothing_is_left_of_a_window_that_has_closed(services, tmp_path, qtbot):
+def test_p39_nothing_is_left_of_a_window_that_has_closed(services, tmp_path, qtbot):
     left = open_run_and_close(services, tmp_path, qtbot)
     gc.collect()
     assert [name for name, part in left if part() is not None] == []

@@ -474,7 +474,7 @@ class TestFiles:
         hand.wait(lambda: hand.said)
         assert not hand.editor.document.is_clean
 
-    def test_a_file_with_a_lost_tool_opens_and_loses_nothing(self, hand: Hand, tmp_path: Path):
+    def test_p37_a_file_with_a_lost_tool_opens_and_loses_nothing(self, hand: Hand, tmp_path: Path):
         path = tmp_path / "lost.workflow.json"
         node = NodeDefinition(id="gone", function_name="no_such_tool", parameters={"x": [1, 2]})
         save_graph_file(path, GraphDefinition(name="Lost", nodes=(node,)))

@@ -126,6 +126,43 @@ def test_a_run_whose_tool_is_missing_waits_visibly_and_goes_on_when_it_is_back(t
     bench.close()
 
 
+def test_p7_a_run_keeps_the_version_it_started_with_across_an_edit_and_a_restart(tmp_path):
+    run_id = leave_a_run_behind(tmp_path)
+
+    bench = open_bench(tmp_path)
+    about = bench.engine.states.get_run(run_id)
+    newer = make_graph({"a": "hold", "b": "hold"}, ["a -> b"])
+    assert bench.graphs.update_graph(about.graph_id, newer) == 2
+    bench.tools.register_tool("hold", lambda: 1, "")
+    run = bench.engine.wait(run_id, 10)
+    assert (run.status, run.graph_version, [*run.steps]) == (RunStatus.COMPLETED, 1, ["a"])
+    bench.close()
+
+
+def test_p38_a_tool_that_is_replaced_changes_nothing_in_a_run_that_is_live(tmp_path):
+    bench = open_bench(tmp_path)
+    begun, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        release.wait(20)
+
+    bench.tools.register_tool("hold", hold, "")
+    bench.tools.register_tool("say", lambda: "old", "")
+    graph_id = bench.graphs.create_graph(
+        make_graph({"a": "hold", "b": {"function_name": "say", "save_as": "said"}}, ["a -> b"])
+    )
+    run_id = bench.engine.execute_workflow(graph_id)
+    assert begun.wait(10)
+    bench.tools.unregister_tool("say")
+    bench.tools.register_tool("say", lambda: "new", "")
+    release.set()
+    assert bench.engine.wait(run_id, 10).current_state.data == {"said": "old"}
+    run_id = bench.engine.execute_workflow(graph_id)
+    assert bench.engine.wait(run_id, 10).current_state.data == {"said": "new"}
+    bench.close()
+
+
 def test_an_engine_that_was_not_told_recovers_at_its_first_use(tmp_path):
     old = leave_a_run_behind(tmp_path)
 

@@ -534,7 +534,7 @@ def test_closing_answers_those_whose_turn_has_not_come(bench):
     closing.join()
 
 
-def test_an_edit_does_not_touch_a_run_that_goes_on_with_its_version(bench):
+def test_p7_an_edit_does_not_touch_a_run_that_goes_on_with_its_version(bench):
     begun, release = threading.Event(), threading.Event()
 
     @bench.tool

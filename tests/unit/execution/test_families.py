@@ -239,7 +239,7 @@ ACTIONS = st.tuples(
 
 @settings(max_examples=80)
 @given(st.lists(ACTIONS, max_size=40))
-def test_p19_whatever_happens_no_child_is_lost_doubled_or_waited_for_in_vain(actions):
+def test_p8_whatever_happens_no_child_is_lost_doubled_or_waited_for_in_vain(actions):
     household = Household()
     for action, number in actions:
         if not household.runs:

@@ -7,9 +7,11 @@ import copy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engine.flow.decide import fold
+from engine.flow.decide import decide, fold
+from engine.flow.plan import compile_plan
 from engine.flow.run_state import RunState
 from engine.model.events import (
+    INPUTS,
     BreakpointsSet,
     RunContinued,
     RunPaused,
@@ -21,7 +23,7 @@ from engine.model.events import (
     StepFailed,
 )
 from engine.model.graph import RetryPolicy
-from engine.model.status import RunStatus
+from engine.model.status import TRANSITIONS, RunStatus
 from tests.unit.flow.driver import Driver
 from tests.unit.flow.random_graphs import graphs, make_catalog
 
@@ -126,7 +128,7 @@ def run_undisturbed(graph):
 
 @settings(max_examples=120)
 @given(graphs(ordered_only=True), st.lists(ACTIONS, max_size=25), st.booleans())
-def test_disturbances_change_nothing_in_the_end(graph, actions, retries):
+def test_p9_p10_disturbances_change_nothing_in_the_end_and_statuses_follow_the_table(graph, actions, retries):
     if retries:
         policy = RetryPolicy(max_attempts=2)
         nodes = [node.model_copy(update={"retry": policy}) for node in graph.nodes]
@@ -147,3 +149,20 @@ def test_disturbances_change_nothing_in_the_end(graph, actions, retries):
     assert driver.visits == plain.visits
     assert driver.statuses == plain.statuses
     assert everything(fold("run", driver.plan, copy.deepcopy(driver.journal))) == everything(driver.run)
+    check_statuses(graph, driver.journal)
+
+
+def check_statuses(graph, journal):
+    """One after another, as the table of transitions has them; what is final is final."""
+    run = RunState("run", compile_plan(graph))
+    before = run.status
+    for event in copy.deepcopy(journal):
+        if isinstance(event, INPUTS):
+            decide(run, event)
+            assert run.status is before or run.status in reachable(before), (before, run.status, event)
+            before = run.status
+
+
+def reachable(status):
+    """Where one input may lead: some of them make two transitions, as to running and on to the end."""
+    return TRANSITIONS[status] | {last for middle in TRANSITIONS[status] for last in TRANSITIONS[middle]}

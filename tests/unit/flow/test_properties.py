@@ -57,7 +57,7 @@ def compare(driver, oracle):
 
 @MODEST
 @given(graphs(), ORDERS)
-def test_the_engine_decides_as_the_rules_say(graph, order):
+def test_p10_the_engine_decides_as_the_rules_say(graph, order):
     drive_both(graph, order)
 
 
@@ -70,7 +70,7 @@ def test_a_journal_tells_the_same_run_again(graph, order):
 
 @MODEST
 @given(graphs(), ORDERS, st.integers(0, 30))
-def test_late_and_repeated_reports_change_nothing(graph, order, at):
+def test_p9_late_and_repeated_reports_change_nothing(graph, order, at):
     driver, _ = drive_both(graph, order)
     before = copy.deepcopy(everything(driver.run))
     for event in driver.told:

@@ -178,7 +178,7 @@ def test_marked_functions_of_a_folder_are_registered(folder: Path) -> None:
     assert [port.name for port in registry.get_tool("measure").outputs] == ["result", "width", "height"]
 
 
-def test_a_broken_file_is_reported_with_its_line_and_stops_nothing(folder: Path) -> None:
+def test_p37_a_broken_file_is_reported_with_its_line_and_stops_nothing(folder: Path) -> None:
     (folder / "a_syntax.py").write_text("x = 1\ndef (\n")
     (folder / "b_import.py").write_text("\n\nimport there_is_no_such_module\n")
     (folder / "c_exit.py").write_text("import sys\nsys.exit(3)\n")
