@@ -23,7 +23,7 @@ _reach_prune = failpoint("prune")
 
 _BATCH = 100
 """Runs that are doomed in one transaction."""
-_SLICE = 50
+_SLICE = 200
 """Events that are deleted between two looks at the clock."""
 _SHARE_S = 0.005
 """How long a transaction takes, about; its commit comes on top."""

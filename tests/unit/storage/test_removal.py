@@ -17,7 +17,7 @@ DAY_US = 86_400_000_000
 
 @pytest.fixture
 def database(tmp_path):
-    with closing(Database(f"sqlite:///{tmp_path}/w.db")) as database:
+    with closing(Database(f"sqlite:///{tmp_path}/w.db", "normal")) as database:
         yield database
 
 
@@ -151,10 +151,8 @@ def test_p35_what_was_begun_goes_on_later(past):
 def test_p35_a_deletion_of_many_events_lets_others_write_in_between(past):
     """No transaction of it takes long, however much there is to delete."""
     past.add("r")
-    many = [
-        JournalEntry(past.store.last_seq() + 1 + n, "r", StepCompleted(1, "a", n, 1, n, {}))
-        for n in range(20_000)
-    ]
+    first = past.store.last_seq() + 1
+    many = [JournalEntry(first + n, "r", StepCompleted(1, "a", n, 1, n, {})) for n in range(20_000)]
     past.store.append(Batch(many))
     past.remover.doom(["r"])
     steps = 0
