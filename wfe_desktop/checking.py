@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.flow.validation import validate_graph
@@ -21,6 +23,8 @@ class ProblemChecker(QObject):
     def __init__(self, background: Background) -> None:
         super().__init__()
         self._background = background
+        self.resources: Mapping[str, int] | None = None
+        """The program's resources with their limits, once they are known."""
         self._editor: Editor | None = None
         self._is_busy = False
         self._is_due = False
@@ -48,7 +52,7 @@ class ProblemChecker(QObject):
             return
         self._is_busy = True
         editor, graph = self._editor, self._editor.document.graph
-        catalog = dict(editor.document.catalog)
+        catalog, resources = dict(editor.document.catalog), self.resources
 
         def done(problems: list[Problem]) -> None:
             self._finish()
@@ -59,7 +63,7 @@ class ProblemChecker(QObject):
             self._finish()
             raise error
 
-        self._background.run(lambda: validate_graph(graph, catalog), done, failed)
+        self._background.run(lambda: validate_graph(graph, catalog, resources), done, failed)
 
     def _finish(self) -> None:
         self._is_busy = False

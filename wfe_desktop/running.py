@@ -113,6 +113,7 @@ def canvas_view(step: StepView) -> NodeRunView:
         is_held=step.is_held,
         taken_from=step.taken_from,
         note=note,
+        about=step.about,
     )
 
 

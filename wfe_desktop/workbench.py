@@ -118,6 +118,7 @@ class Workbench(QObject):
         self.services = services
         self.inspector.workspace = services.config.workspace
         self.inspector.find_workflows = self.graphs_model.references
+        self.inspector.resources = self.checker.resources = services.config.resources
         runs = self.runs = RunControl(
             services, bridge, self.background, self.messages, self.editors, self.runs_model, self.log_model
         )

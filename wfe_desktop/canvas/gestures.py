@@ -315,6 +315,8 @@ class Gestures:
                 lines.append(escape(spec.description.strip().splitlines()[0]))
             if hit.node.run is not None and hit.node.run.taken_from is not None:
                 lines.append(f"Taken over from run {escape(hit.node.run.taken_from)}, not run again")
+            if hit.node.run is not None and hit.node.run.about:
+                lines.append(escape(hit.node.run.about[:1].upper() + hit.node.run.about[1:]))
             return "<br>".join(lines)
         if hit.pipe is not None and hit.pipe.spec is not None and hit.pipe.spec.condition:
             return f"<code>{escape(hit.pipe.spec.condition)}</code>"

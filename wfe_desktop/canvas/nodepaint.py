@@ -250,6 +250,8 @@ def _paint_run(painter: QPainter, item: WorkflowNodeItem, scenery: Scenery) -> N
     name, color = style.sign(RunStatus.PAUSED if run.is_held else run.status)
     if run.taken_from is not None:
         name = "history"
+    elif run.status is StepStatus.WAITING and run.about:
+        name = "hourglass"  # not for somebody
     size = NODE.sign
     right = width - NODE.padding - 3.0
     text = run.note if run.duration_s is None else format_duration(run.duration_s)

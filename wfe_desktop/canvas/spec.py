@@ -92,7 +92,8 @@ class NodeRunView:
     """Where a node stands in the run that is shown. ``progress`` is 0 to 1, or None where the tool does not say.
 
     ``is_held``: it would start now, were the run not paused. ``taken_from``: the run in which it ran, where this one took
-    it over; its duration is of then. ``note``: a few characters in place of the duration.
+    it over; its duration is of then. ``note``: a few characters in place of the duration. ``about``: what it waits for, or
+    where its result is from.
     """
 
     status: StepStatus
@@ -102,6 +103,7 @@ class NodeRunView:
     is_held: bool = False
     taken_from: str | None = None
     note: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

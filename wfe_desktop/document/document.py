@@ -10,7 +10,7 @@ from uuid import uuid4
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
+from engine.model.graph import CachePolicy, EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.tool import Catalog
 from wfe_desktop.document import edits
 from wfe_desktop.document.breakpoints import breakpoints, with_breakpoints
@@ -174,6 +174,17 @@ class WorkflowDocument(QObject):
         self.end_typing()
         self.set_node_field(node_id, "retry", RetryPolicy() if on else None)
         self.end_typing()
+
+    def switch_cache(self, node_id: str, *, on: bool) -> None:
+        """Let results of a node be used again, or not, as a command of its own."""
+        self.end_typing()
+        self.set_node_field(node_id, "cache", CachePolicy() if on else None)
+        self.end_typing()
+
+    def set_ttl(self, node_id: str, ttl_s: object) -> None:
+        """Set for how many seconds results of a node are used again, None: without end; typing merges."""
+        graph = edits.set_ttl(self._graph, node_id, ttl_s)
+        self._push("Change cache", graph, ("cache", node_id))
 
     @property
     def breakpoints(self) -> tuple[str, ...]:

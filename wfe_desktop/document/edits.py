@@ -15,7 +15,14 @@ import pydantic
 
 from engine.errors import ValidationError
 from engine.flow.topology import compile_graph
-from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
+from engine.model.graph import (
+    RESULT_PORT,
+    CachePolicy,
+    EdgeDefinition,
+    GraphDefinition,
+    NodeDefinition,
+    RetryPolicy,
+)
 from engine.model.tool import Catalog, PortType
 from wfe_desktop.document.breakpoints import breakpoints, renamed_breakpoints, with_breakpoints
 from wfe_desktop.document.names import make_id, make_unique, node_title, rename_steps
@@ -47,6 +54,8 @@ _FIELD_WORDS = {
     "max_delay_s": "The longest delay",
     "jitter": "The random share",
     "on": "An exception's name",
+    "resources": "A resource's name, or the number of its tokens,",
+    "ttl_s": "The time",
     "condition": "The condition",
     "bindings": "An expression",
     "exit_conditions": "An exit condition",
@@ -62,7 +71,7 @@ GRAPH_FIELDS = frozenset(
 NODE_FIELDS = frozenset(
     {
         "function_name", "label", "description", "save_as", "join", "on_error", "default_result",
-        "for_each", "max_parallel", "on_item_error", "retry",
+        "for_each", "max_parallel", "on_item_error", "retry", "resources", "cache",
     }
 )  # fmt: skip
 
@@ -191,6 +200,12 @@ def set_retry_field(graph: GraphDefinition, node_id: str, name: str, value: obje
     policy = get_node(graph, node_id).retry or RetryPolicy()
     changed = _checked(RetryPolicy, {**dict(policy), name: value})
     return _change_node(graph, node_id, lambda _node: {"retry": changed})
+
+
+def set_ttl(graph: GraphDefinition, node_id: str, ttl_s: object) -> GraphDefinition:
+    """Sets for how many seconds results are used again; None: without end."""
+    changed = _checked(CachePolicy, {"ttl_s": ttl_s})
+    return _change_node(graph, node_id, lambda _node: {"cache": changed})
 
 
 def toggle_breakpoints(graph: GraphDefinition, node_ids: Collection[str]) -> GraphDefinition:

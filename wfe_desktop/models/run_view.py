@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from engine.flow.presenter import describe_resources
 from engine.model.events import (
     STOPPED,
     ChildStarted,
@@ -33,7 +34,7 @@ from engine.model.events import (
     StepUnsure,
 )
 from engine.model.graph import GraphDefinition
-from engine.model.run import RunSnapshot, to_microseconds
+from engine.model.run import RunSnapshot, StepInfo, to_microseconds
 from engine.model.status import RunStatus, StepStatus
 
 EdgeKey = tuple[str, str, str, str | None, str | None]
@@ -45,6 +46,7 @@ MOST_SPANS = 5_000
 class StepView:
     """Where a node stands. ``started_us`` is microseconds since 1970; ``duration_s`` of the latest finished step.
 
+    ``about``: what it waits for, or where its result is from, in a few words.
     ``is_held``: it would start now, were the run not paused. ``taken_from``: the run in which it ran, where this one has it
     from another. ``items_done`` of ``items_total`` while items of a ``for_each`` are under way; ``runs_child``: it waits
     for a run of another workflow.
@@ -61,6 +63,7 @@ class StepView:
     items_total: int | None = None
     runs_child: bool = False
     taken_from: str | None = None
+    about: str = ""
 
 
 @dataclass(slots=True)
@@ -86,6 +89,17 @@ class Changes:
 def is_of_item(event: RunEvent) -> bool:
     """Whether it tells of one item of a step with ``for_each``, not of the step itself."""
     return getattr(event, "item", None) is not None
+
+
+def _describe_step(step: StepInfo) -> str:
+    waits = step.waits_for
+    return (
+        f"waits for {waits.message}" if waits and waits.kind == "resources" else _kept_from(step.cached_from)
+    )
+
+
+def _kept_from(run_id: str | None) -> str:
+    return f"kept result of run …{run_id[-4:]}" if run_id is not None else ""
 
 
 class RunView:
@@ -124,6 +138,7 @@ class RunView:
                 items_done=step.items_done,
                 items_total=step.items_total,
                 runs_child=step.waits_for is not None and step.waits_for.kind == "run",
+                about=_describe_step(step),
             )
             for node_id, step in snapshot.steps.items()
         }
@@ -191,6 +206,7 @@ class RunView:
                     self._began(done.node),
                     done.duration_us / 1e6,
                     taken_from=done.origin if isinstance(done, StepTakenOver) else None,
+                    about=_kept_from(done.cached_from),
                 )
                 self._set(changes, done.node, view)
                 self._mark(changes, done.taken, done.skipped)
@@ -221,8 +237,9 @@ class RunView:
                     runs_child=isinstance(entry.event, ChildStarted),
                 )
                 self._set(changes, node, view)
-            case StepQueued(node=node, visit=visit, attempt=attempt):
-                self._set(changes, node, StepView(StepStatus.WAITING, visit, attempt))
+            case StepQueued(node=node, visit=visit, attempt=attempt, resources=wanted):
+                about = f"waits for {describe_resources(wanted)}"
+                self._set(changes, node, StepView(StepStatus.WAITING, visit, attempt, about=about))
             case StepSkipped(node=node):
                 before = self.nodes.get(node)
                 self._set(changes, node, StepView(StepStatus.SKIPPED, before.visit if before else 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -91,6 +91,7 @@ class InspectorPanel(QWidget):
         self,
         document: WorkflowDocument | None = None,
         workspace: Path | None = None,
+        resources: Mapping[str, int] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -98,6 +99,7 @@ class InspectorPanel(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setMinimumWidth(INSPECTOR_WIDTH - 16 * SPACE)
         self._workspace = workspace
+        self._resources = resources
         self._document: WorkflowDocument | None = None
         self._nodes: tuple[str, ...] = ()
         self._edges: tuple[EdgeKey, ...] = ()
@@ -129,7 +131,7 @@ class InspectorPanel(QWidget):
         if document is None:
             return
         self.graph_page = GraphPage(document)
-        self.node_page = NodePage(document, self._workspace)
+        self.node_page = NodePage(document, self._workspace, self._resources)
         self.edge_page = EdgePage(document)
         self.many_page = ManyPage(document)
         self.node_page.jump_requested.connect(lambda node_id: self.select_requested.emit([node_id], []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import shiboken6
@@ -36,6 +36,8 @@ class InspectorHost(QStackedWidget):
         """Files in this folder are named from there. For inspectors that are made from now on."""
         self.find_workflows: Callable[[], Sequence[tuple[str, str]]] = list
         """How nodes may name the stored workflows, and their titles. As above."""
+        self.resources: Mapping[str, int] = {}
+        """The program's resources with their limits, to choose from. As well."""
         self._panels: dict[str, InspectorPanel] = {}
         self._nothing = EmptyState("eye", "Nothing to edit here", "This version is kept as a run saw it.")
         self.addWidget(QWidget())  # in sight until the first workflow is open
@@ -54,7 +56,7 @@ class InspectorHost(QStackedWidget):
             return
         panel = self._panels.get(document.key)
         if panel is None:
-            panel = self._panels[document.key] = InspectorPanel(document, self.workspace)
+            panel = self._panels[document.key] = InspectorPanel(document, self.workspace, self.resources)
             panel.select_requested.connect(self.select_requested)
             panel.node_page.form.find_workflows = self.find_workflows
             panel.node_page.result.run_requested.connect(self.run_requested)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -28,7 +28,11 @@ class NodePage(QWidget):
     inputs_wanted = Signal(str, str, int, int)
 
     def __init__(
-        self, document: WorkflowDocument, workspace: Path | None = None, parent: QWidget | None = None
+        self,
+        document: WorkflowDocument,
+        workspace: Path | None = None,
+        resources: Mapping[str, int] | None = None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._document = document
@@ -47,7 +51,7 @@ class NodePage(QWidget):
         layout.addWidget(self.header)
         self.form = ParameterForm(document, workspace)
         self.form.jump_requested.connect(self.jump_requested)
-        self.policies = PoliciesForm(document)
+        self.policies = PoliciesForm(document, resources)
         self.result = ResultView()
         self.result.given.wanted.connect(self.inputs_wanted)
         self.help = HelpView()
@@ -118,7 +122,10 @@ class NodePage(QWidget):
             words_for = {"paused": "Paused here", "running": "Runs a workflow" if runs_child else "Running"}
             self.status.setText(words_for.get(status, status.capitalize()))
             ink = current_theme().status_text_color(status)
-            self.status_sign.setPixmap(icon_pixmap(STATUS_ICONS[status], ink, 3 * SPACE))
+            waits = step.waits_for if step is not None else None
+            in_queue = status == "waiting" and waits is not None and waits.kind == "resources"
+            sign = "hourglass" if in_queue else STATUS_ICONS[status]
+            self.status_sign.setPixmap(icon_pixmap(sign, ink, 3 * SPACE))
             self.status.setStyleSheet(f"color: {ink}; font-weight: 600;")
         self.result.show_step(self._run, step, node.id)
 

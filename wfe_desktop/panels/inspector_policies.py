@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -18,6 +18,7 @@ from wfe_desktop.forms.field_row import ExpressionRow, FieldRow
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.models.times import describe_duration
 from wfe_desktop.panels.inspector_parts import column
+from wfe_desktop.panels.inspector_shared import ResourcesForm
 from wfe_desktop.theme import SPACE
 
 _SAVE_AS = FieldSpec(
@@ -63,13 +64,19 @@ _RETRY = (
     ("Random share", _retry_spec("jitter", "0–1", 0, 1), "The share of a delay that varies, so that steps that failed together are not tried again together."),
 )  # fmt: skip
 _ON = FieldSpec("on", Kind.TEXT, {}, "names", default="", takes_text=True, empty="any failure")
+_TTL = FieldSpec("ttl_s", Kind.NUMBER, {"type": "number", "exclusiveMinimum": 0}, "s", empty="no end")
 _KEPT = "save_as", "join", "on_error", "default_result", "description", "max_parallel", "on_item_error"
 
 
 class PoliciesForm(QWidget):
     """What is not the tool's own. A value that the graph cannot hold stays in its field, with the reason."""
 
-    def __init__(self, document: WorkflowDocument, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        document: WorkflowDocument,
+        resources: Mapping[str, int] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._document = document
         self._node_id: str | None = None
@@ -82,6 +89,8 @@ class PoliciesForm(QWidget):
         self._make_items(layout)
         layout.addWidget(line())
         self._make_failure(layout)
+        layout.addWidget(line())
+        self._make_shared(layout, resources or {})
         layout.addWidget(line())
         self._add(layout, "Save the result as", _SAVE_AS, "Also write the result to this key of the state.")
         self._add(layout, "Id", _ID, "How expressions name the step. Changing it rewrites the edges and expressions that name it.")  # fmt: skip
@@ -140,6 +149,22 @@ class PoliciesForm(QWidget):
         self._add(layout, "On failure", _ON_ERROR, "fail: the run fails, unless an error edge takes over. continue: go on with the default result.")  # fmt: skip
         self._add(layout, "Default result", _DEFAULT_RESULT, "What counts as the result after a failure, as JSON.")  # fmt: skip
 
+    def _make_shared(self, layout: QVBoxLayout, resources: Mapping[str, int]) -> None:
+        self.resources = ResourcesForm(resources)
+        self.resources.edited.connect(self._set_resources)
+        self.resources.left.connect(self._document.end_typing)
+        layout.addWidget(self.resources)
+        self.cache = _switch("Use results again", "A result is kept, and used again for the same arguments and the same code of the tool, instead of calling it.")  # fmt: skip
+        self.cache.clicked.connect(self._switch_cache)
+        layout.addWidget(self.cache)
+        self.cache_box = QWidget()
+        inside = QVBoxLayout(self.cache_box)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self._make_row("For how long", _TTL, "Seconds; an older result is not used. Left out: without end."))  # fmt: skip
+        layout.addWidget(self.cache_box)
+        self.cache_problem = words(role="error", wrap=True)
+        layout.addWidget(self.cache_problem)
+
     def _add(self, layout: QVBoxLayout, label: str, spec: FieldSpec, tooltip: str) -> None:
         layout.addWidget(self._make_row(label, spec, tooltip))
 
@@ -172,6 +197,12 @@ class PoliciesForm(QWidget):
         self.retry.setChecked(node.retry is not None)
         self.retry_box.setVisible(node.retry is not None)
         self.retry_note.setText(_describe_delays(node.retry) if node.retry is not None else "")
+        self.resources.show_resources(node.resources, self._find_problem)
+        self.cache.setChecked(node.cache is not None)
+        self.cache_box.setVisible(node.cache is not None)
+        refused = self._find_problem("cache") or ""
+        self.cache_problem.setText(refused)
+        self.cache_problem.setVisible(bool(refused))
         self.rows["default_result"].setVisible(node.on_error == "continue" or node.default_result is not None)
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
@@ -230,6 +261,8 @@ class PoliciesForm(QWidget):
             elif name == "on":
                 self._document.set_retry_field(node.id, name, _names(value))
                 row.show_message(_explain_names(value))
+            elif name == _TTL.name:
+                self._document.set_ttl(node.id, None if value is UNSET else value)
             else:
                 wanted = RetryPolicy.model_fields[name].default if value is UNSET else value
                 self._document.set_retry_field(node.id, name, wanted)
@@ -254,6 +287,18 @@ class PoliciesForm(QWidget):
     def _switch_retry(self) -> None:
         if self._node_id is not None:
             self._document.switch_retry(self._node_id, on=self.retry.isChecked())
+
+    def _switch_cache(self) -> None:
+        if self._node_id is not None:
+            self._document.switch_cache(self._node_id, on=self.cache.isChecked())
+
+    def _set_resources(self, resources: object) -> None:
+        if self._node_id is not None:
+            try:
+                self._document.set_node_field(self._node_id, "resources", resources)
+            except GraphEditError as error:
+                self.resources.message.setText(str(error))
+                self.resources.message.show()
 
     def _rename(self) -> None:
         """The id is taken over when the field is left: half an id would rewrite expressions at each key."""
@@ -286,6 +331,9 @@ def _switch(text: str, tooltip: str) -> QCheckBox:
 
 def _read(node: NodeDefinition, name: str) -> MaybeValue:
     """What a field shows of the node; nothing for a default."""
+    if name == _TTL.name:
+        ttl_s = node.cache.ttl_s if node.cache is not None else None
+        return UNSET if ttl_s is None else _plain(ttl_s)
     if name not in RetryPolicy.model_fields:
         value = getattr(node, name)
         return UNSET if value == NodeDefinition.model_fields[name].default else value

@@ -31,8 +31,9 @@ class ResultView(QWidget):
         self._grid.setHorizontalSpacing(4 * SPACE)
         self._grid.setVerticalSpacing(SPACE + SPACE // 2)
         self._grid.setColumnStretch(1, 1)
+        self._names: dict[str, QLabel] = {}
         self._values: dict[str, QLabel] = {}
-        for name in ("Status", "Visit", "Attempt", "Started", "Took"):
+        for name in ("Status", "Visit", "Attempt", "Started", "Took", "Waits for", "Kept from"):
             self._add_fact(name)
         layout.addWidget(self.facts)
         self.runs_button = RunsButton()
@@ -58,7 +59,8 @@ class ResultView(QWidget):
 
     def _add_fact(self, name: str) -> None:
         row = len(self._values)
-        self._grid.addWidget(words(name, "second"), row, 0)
+        self._names[name] = words(name, "second")
+        self._grid.addWidget(self._names[name], row, 0)
         self._values[name] = words()
         self._grid.addWidget(self._values[name], row, 1)
 
@@ -101,6 +103,24 @@ class ResultView(QWidget):
             "Attempt": str(step.attempt),
             "Started": started,
             "Took": took,
+            "Waits for": _describe_wait(step),
+            "Kept from": "" if step.cached_from is None else f"run …{step.cached_from[-4:]}",
         }
+        kept = (
+            ""
+            if step.cached_from is None
+            else f"Run {step.cached_from} made the result; the tool was not called."
+        )
+        self._values["Kept from"].setToolTip(kept)
         for name, text in facts.items():
             self._values[name].setText(text)
+            self._names[name].setVisible(bool(text))
+            self._values[name].setVisible(bool(text))
+
+
+def _describe_wait(step: StepInfo) -> str:
+    """The tokens that it waits for; other waits are said above the canvas."""
+    waits = step.waits_for
+    if waits is None or waits.kind != "resources" or waits.since is None:
+        return ""
+    return f"{waits.message}, since {waits.since.astimezone():%H:%M:%S}"

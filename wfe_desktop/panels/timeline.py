@@ -239,7 +239,7 @@ class Timeline(QAbstractScrollArea):
                 Qt.TextElideMode.ElideMiddle,
             )
             if not spans:
-                self._draw_word(painter, QRect(area.x() + 2, y, 160, ROW), node_id)
+                self._draw_word(painter, QRect(area.x() + 2, y, area.width() - 2, ROW), node_id)
             self._draw_bars(painter, spans, y, scale)
         assert self._run is not None
         if self._run.ended_us is None and self._run.started_us is not None:
@@ -253,7 +253,13 @@ class Timeline(QAbstractScrollArea):
         step = self._run.nodes.get(node_id)
         if step is None:
             return
-        word = "taken over" if step.taken_from else "skipped" if step.status is StepStatus.SKIPPED else ""
+        word = (
+            "taken over"
+            if step.taken_from
+            else "skipped"
+            if step.status is StepStatus.SKIPPED
+            else step.about
+        )
         colors = theme.current_theme()
         draw_text(painter, rect, word, theme.ui_font(theme.TEXT_SECOND_SIZE), colors.text_second)
 

@@ -30,7 +30,7 @@ def panel(document, qtbot):
     ):
         action.setShortcut(QKeySequence(keys))
         window.addAction(action)
-    panel = InspectorPanel(document)
+    panel = InspectorPanel(document, resources={"gpu": 2, "db": 4})
     window.setCentralWidget(panel)
     window.resize(340, 900)
     window.show()

@@ -2,12 +2,13 @@
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QCheckBox
+from PySide6.QtWidgets import QCheckBox, QLabel
 
-from engine.model.graph import RetryPolicy
+from engine.model.graph import CachePolicy, RetryPolicy
 from engine.model.problem import Problem, Severity
 from tests.gui.editing.test_inspector import click, type_into
 from wfe_desktop.document.edits import same_graph
+from wfe_desktop.forms.controls import SmallButton
 from wfe_desktop.panels.inspector_policies import PoliciesForm
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support (raise|grabbing|propagate)")
@@ -218,3 +219,100 @@ def test_a_breakpoint_does_not_come_back_with_another_node_of_the_same_id(docume
     assert document.graph.ui["breakpoints"] == ["count"]
     document.clear_breakpoints()
     assert "breakpoints" not in document.graph.ui
+
+
+# ---------------------------------------------------------------------------------------------- resources
+
+
+def add_resource(qtbot, form, name):
+    type_into(qtbot, form.name.lineEdit(), name)
+    qtbot.keyClick(form.name.lineEdit(), Key.Key_Return)
+
+
+def test_resources_are_added_counted_and_taken_out_each_in_one_step(policies, document, qtbot):
+    form = policies.resources
+    assert [form.name.itemText(i) for i in range(form.name.count())] == ["gpu", "db"]
+    add_resource(qtbot, form, "gpu")
+    assert node(document).resources == {"gpu": 1}
+    assert [form.name.itemText(i) for i in range(form.name.count())] == ["db"]
+    assert form.rows["gpu"].number.hasFocus()
+    type_into(qtbot, form.rows["gpu"].number, "12")
+    assert node(document).resources == {"gpu": 12}
+    assert form.rows["gpu"].number.text() == "12"
+    assert document.undo_stack.count() == 2
+    form.name.setCurrentIndex(0)
+    click(qtbot, form.add_button)
+    assert node(document).resources == {"gpu": 12, "db": 1}
+    click(qtbot, form.rows["gpu"].findChild(SmallButton))
+    assert node(document).resources == {"db": 1}
+    assert document.undo_stack.count() == 4
+    for _ in range(4):
+        document.undo_stack.undo()
+    assert node(document).resources == {}
+    assert not form.rows
+
+
+def test_a_number_of_tokens_that_is_none_stays_with_its_reason_and_changes_nothing(policies, document, qtbot):
+    form = policies.resources
+    add_resource(qtbot, form, "gpu")
+    before = document.graph
+    for wrong in ("", "0", "1.5", "many"):
+        type_into(qtbot, form.rows["gpu"].number, wrong)
+        assert form.message.text() == "Takes a whole number from 1 to 1,000,000."
+        assert form.message.isVisible()
+        assert form.rows["gpu"].number.text() == wrong
+    assert document.graph is before
+    type_into(qtbot, form.rows["gpu"].number, "2")
+    assert not form.message.isVisible()
+    assert node(document).resources == {"gpu": 2}
+
+
+def test_a_resource_that_is_none_is_refused_with_the_reason(policies, document, qtbot):
+    before = document.graph
+    add_resource(qtbot, policies.resources, "two words")
+    assert document.graph is before
+    assert policies.resources.message.text().startswith("A resource's name")
+    assert policies.resources.message.isVisible()
+
+
+def test_what_validation_says_of_a_resource_is_shown_at_it(policies, panel, document, qtbot):
+    add_resource(qtbot, policies.resources, "tpu")
+    labels = [label.text() for label in policies.resources.rows["tpu"].findChildren(QLabel)]
+    assert "not configured" in labels
+    message = '"suggest" takes the resource "tpu", which is not configured'
+    panel.show_problems(
+        [Problem(Severity.WARNING, "unknown-resource", message, node_id="suggest", field="resources.tpu")]
+    )
+    assert policies.resources.message.text() == message
+
+
+# ---------------------------------------------------------------------------------------------- kept results
+
+
+def test_using_results_again_is_switched_on_and_off_each_in_one_step(policies, document, qtbot):
+    assert not policies.cache_box.isVisible()
+    switch(qtbot, policies.cache)
+    assert node(document).cache == CachePolicy()
+    assert policies.cache_box.isVisible()
+    type_into(qtbot, line(policies, "ttl_s"), "3600")
+    assert node(document).cache == CachePolicy(ttl_s=3600)
+    assert line(policies, "ttl_s").text() == "3600"
+    assert document.undo_stack.count() == 2
+    type_into(qtbot, line(policies, "ttl_s"), "0")
+    assert policies.rows["ttl_s"].message.isVisible()
+    assert node(document).cache == CachePolicy(ttl_s=3600)
+    type_into(qtbot, line(policies, "ttl_s"), "")
+    assert node(document).cache == CachePolicy()
+    switch(qtbot, policies.cache)
+    assert node(document).cache is None
+    while document.undo_stack.canUndo():
+        document.undo_stack.undo()
+    assert node(document).cache is None
+
+
+def test_what_validation_says_of_kept_results_is_shown_at_the_switch(policies, panel, document, qtbot):
+    switch(qtbot, policies.cache)
+    message = '"suggest": the results of "code.suggest" cannot be used again (cache): because'
+    panel.show_problems([Problem(Severity.ERROR, "no-cache", message, node_id="suggest", field="cache")])
+    assert policies.cache_problem.text() == message
+    assert policies.cache_problem.isVisible()

@@ -13,6 +13,7 @@ from engine.model.events import (
     RunStarted,
     StepCompleted,
     StepFailed,
+    StepQueued,
     StepSkipped,
     StepStarted,
 )
@@ -26,7 +27,7 @@ from wfe_desktop.models.json_tree import CHUNK, JsonTreeModel, describe_value
 from wfe_desktop.models.log import Level, LogModel
 from wfe_desktop.models.palette import TOOL_MIME, PaletteModel
 from wfe_desktop.models.problems import PLACE_ROLE, ProblemsModel
-from wfe_desktop.models.run_view import RunView
+from wfe_desktop.models.run_view import RunView, StepView
 from wfe_desktop.models.runs import STATUS_ROLE, Column, RunsModel
 from wfe_desktop.models.times import describe_duration, describe_moment, describe_size
 
@@ -275,6 +276,19 @@ class TestRunView:
             EdgeDefinition(from_node="b", to_node="c"),
         ),
     )
+
+    def test_what_a_step_waits_for_and_where_a_result_is_from_are_said_in_a_few_words(self):
+        view = RunView("r", self.GRAPH)
+        queued = StepQueued(5, "a", 1, 1, {"gpu": 2, "db": 1})
+        view.fold([JournalEntry(1, "r", RunStarted(0)), JournalEntry(2, "r", queued)])
+        assert view.nodes["a"] == StepView(
+            StepStatus.WAITING, 1, 1, about="waits for gpu \u00d7 2, db \u00d7 1"
+        )
+        view.fold([JournalEntry(3, "r", StepStarted(10, "a", 1, 1))])
+        assert view.nodes["a"].about == ""
+        done = StepCompleted(20, "a", 1, 1, 5, {}, cached_from="0123456789ab")
+        view.fold([JournalEntry(4, "r", done)])
+        assert view.nodes["a"].about == "kept result of run …89ab"
 
     def test_events_become_statuses_edges_and_bars(self):
         view = RunView("r", self.GRAPH)
