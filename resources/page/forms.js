@@ -120,7 +120,7 @@ export function schemaForm(schema, label, submit) {
     try {
       await submit(value);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+      if (!(error instanceof ApiError)) return; // the page was left meanwhile
       fault.textContent = error.message;
       fault.hidden = false;
     } finally {

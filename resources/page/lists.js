@@ -143,7 +143,7 @@ export class RunsView {
     for (const run of newest.filter((each) => !ACTIVE.has(each.status)).slice(most)) this.runs.delete(run.run_id);
     this.fill(this.active, active);
     this.fill(this.ended, ended);
-    this.activeTitle.textContent = `Under way (${active.length})`;
+    this.activeTitle.textContent = `Under way (${active.length}${active.length === MOST_ACTIVE ? " or more" : ""})`;
     this.activeTitle.hidden = !active.length;
     this.endedTitle.hidden = !ended.length;
     this.empty.hidden = active.length + ended.length > 0;

@@ -38,7 +38,7 @@ class Line {
 }
 
 export class LogView {
-  constructor(runId) {
+  constructor(runId, onFault) {
     this.runId = runId;
     this.lines = [];
     this.fresh = 0; // how many of them have not been drawn
@@ -47,7 +47,7 @@ export class LogView {
       h("option", { value: "all" }, "All events"), h("option", { value: "lines" }, "Log lines"), h("option", { value: "problems" }, "Problems"));
     this.following = h("input", { type: "checkbox", checked: true, onchange: () => this.toEnd() });
     this.list = h("ol", { class: "lines", tabindex: "0", "aria-label": "Log", onscroll: () => this.scrolled() });
-    this.earlier = button("Earlier lines", () => this.loadEarlier(), { hidden: true, class: "plain" });
+    this.earlier = button("Earlier lines", () => this.loadEarlier().catch(onFault), { hidden: true, class: "plain" });
     this.empty = h("p", { class: "empty", hidden: true });
     this.element = h("div", { class: "log" },
       h("div", { class: "tools" }, this.text, this.kind, h("label", { class: "check" }, this.following, "Follow")), this.earlier, this.empty, this.list);

@@ -36,14 +36,14 @@ export class RunView {
     this.node = h("section", { class: "panel node-panel", hidden: true });
     this.state = h("div", { class: "state" });
     this.steps = h("div", { class: "steps" });
-    this.log = new LogView(runId);
+    this.log = new LogView(runId, (error) => this.fail(error));
     this.tabs = makeTabs([["State", this.state], ["Log", this.log.element], ["Steps", this.steps]], (name) => this.showTab(name));
     this.element = h("div", { class: "page run" },
       h("div", { class: "title" }, h("p", {}, h("a", { href: "#runs" }, "‹ Runs")), this.name, this.head, this.message, this.commands, this.fault),
       this.questions, h("div", { class: "drawing" }, this.canvas, this.node), h("section", { class: "panel below", "aria-label": "State, log and steps" }, this.tabs));
     this.abort = new AbortController();
     this.narrow = matchMedia(`(max-width: ${NARROW}px)`);
-    this.narrow.addEventListener("change", () => this.redraw(), { signal: this.abort.signal });
+    this.narrow.addEventListener("change", () => this.redraw().catch((error) => this.fail(error)), { signal: this.abort.signal });
     this.load();
   }
 
@@ -161,7 +161,6 @@ export class RunView {
     if (running) this.graph?.follow(running);
     this.log.add(events);
     this.show();
-    if (nodes.has(this.graph?.selected)) this.showNode(this.graph.selected);
     if (this.run.status !== before) announce(`The run is ${this.run.status}. ${this.run.error_message ?? ""}`);
     this.refreshSoon();
   }
@@ -217,6 +216,7 @@ export class RunView {
     if (this.definition) this.showQuestions();
     this.message.hidden = !run.error_message || !this.questions.hidden; // then it is the question
     if (this.tab === "State") this.showState();
+    if (this.graph?.selected) this.showNode(this.graph.selected);
   }
 
   showCommands() {
@@ -287,14 +287,29 @@ export class RunView {
   showNode(nodeId) {
     const node = this.definition.nodes.find((each) => each.id === nodeId);
     const step = this.run.steps.get(nodeId);
+    if (this.result?.of !== this.run.results || this.result.nodeId !== nodeId) {
+      this.result = { of: this.run.results, nodeId, text: JSON.stringify(this.run.results.get(nodeId)) }; // once a reading
+    }
+    const shown = JSON.stringify(step) + this.result.text + nodeId;
+    if (shown === this.shownNode) return;
+    this.shownNode = shown;
+    const hadFocus = this.node.contains(document.activeElement);
     const facts = [["Tool", node.function_name], ["Visit", step?.visit > 1 ? String(step.visit) : null], ["Attempt", step?.attempt > 1 ? String(step.attempt) : null], ["Took", formatDuration(step?.duration_s)], ["Items", step?.items_total ? `${step.items_done} of ${step.items_total}` : null],
       ["Waits for", step?.status === "waiting" && step.waits_for ? describeWait(step.waits_for) : null], ["Taken over from", step?.taken_from ? runLink(step.taken_from) : null],
       ["Runs", step?.child_run_ids?.length ? h("span", {}, step.child_run_ids.slice(-20).flatMap((runId) => [runLink(runId), " "])) : null]];
-    const close = button("Close", () => (this.graph.select(null), (this.node.hidden = true), this.graph.focusNode(nodeId)), { class: "plain" });
+    const close = button("Close", () => this.hideNode(nodeId), { class: "plain" });
     this.node.hidden = false;
     this.node.replaceChildren(h("div", { class: "line" }, h("h2", {}, this.titleOf(nodeId)), close), statusChip(step?.status ?? "pending"),
       h("dl", {}, facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
       step?.error ? h("p", { class: "message failed" }, step.error) : "", this.run.results.has(nodeId) ? h("div", {}, h("h3", {}, "Result"), jsonTree(this.run.results.get(nodeId), this.open, `result/${nodeId}`)) : "");
+    if (hadFocus) close.focus();
+  }
+
+  hideNode(nodeId) {
+    this.graph.select(null);
+    this.shownNode = null;
+    this.node.hidden = true;
+    this.graph.focusNode(nodeId);
   }
 
   // ------------------------------------------------------------------------------------------------------- tabs

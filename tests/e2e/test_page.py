@@ -277,8 +277,14 @@ async def test_nodes_and_edges_take_the_colour_of_what_happens(address, open_pag
         await tab.until(f"{node('hold')} === 'running'")
         assert await tab.look(node("first")) == "completed"
         assert await tab.look(node("left")) == "pending"
+        await tab.click('[data-node="hold"]')
+        await tab.until_text("running", ".node-panel")
         (folder / "go").touch()
         await tab.until(f"{node('bad')} === 'failed'")
+        await tab.until_text("completed", ".node-panel")
+        await tab.until_text("went on", ".node-panel")
+        await tab.click_button("Close", ".node-panel")
+        assert await tab.look("document.activeElement.getAttribute('data-node')") == "hold"
         assert await tab.look(node("left")) == "skipped"
         assert await tab.look(
             "[...document.querySelectorAll('path.edge')].map((each) => each.getAttribute('class'))"
