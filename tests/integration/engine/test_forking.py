@@ -457,6 +457,18 @@ def test_a_node_that_is_new_before_the_step_runs(versions):
     assert (run.current_state.data, ran) == ({"n": 14}, {"x": 1, "c": 1})
 
 
+def test_a_way_that_leads_elsewhere_after_what_was_taken_over_is_gone(versions):
+    nodes = {
+        "a": "note",
+        "b": "note",
+        "c": "note",
+        "d": {"function_name": "note", "parameters": {"key": "d"}},
+    }
+    run, ran = versions(make_graph(nodes, ["a -> b", ("b -> c", "state.n > 99"), ("b -> d", "else")]), "c")
+    assert (run.current_state.data, ran) == ({"n": 12, "d": 1}, {"d": 1})
+    assert run.steps["c"].status is StepStatus.SKIPPED
+
+
 def test_a_node_that_is_gone_is_left_out_with_what_it_did_to_the_state(versions):
     run, ran = versions(make_graph({"a": "note", "c": "note"}, ["a -> c"]), "c")
     assert (run.current_state.data, ran) == ({"n": 12}, {"c": 1})
