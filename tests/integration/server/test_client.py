@@ -4,7 +4,10 @@ import asyncio
 import dataclasses
 import inspect
 import itertools
+import os
 import re
+import subprocess
+import sys
 import typing
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -153,6 +156,55 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters():
             inspect.signature(getattr(AsyncClient, name)).parameters.keys()
         )
         assert inspect.getdoc(getattr(Client, name)) == inspect.getdoc(getattr(AsyncClient, name))
+
+
+@pytest.mark.timeout(180)
+def test_whoever_uses_the_client_can_have_mypy_strict(project_root, tmp_path):
+    """With the types that a reader of docs/client.md expects, and with a mistake."""
+    user = tmp_path / "user.py"
+    user.write_text(
+        """
+from wfe_desktop.client import AsyncClient, Client
+
+def use(client: Client) -> None:
+    run = client.run_and_wait("id", {"value": 1}, timeout=5)
+    reveal_type(run.current_state.data)
+    reveal_type(client.pause)
+    for event in client.events(run.run_id):
+        reveal_type(event.timestamp)
+    client.get_tool(5)
+
+async def wait(client: AsyncClient) -> None:
+    reveal_type((await client.wait("id")).status)
+"""
+    )
+    example = project_root / "docs" / "examples" / "run.py"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--config-file",
+            os.devnull,
+            "--cache-dir",
+            tmp_path,
+            user,
+            example,
+        ],
+        cwd=project_root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = re.findall(r"(?:note|error): (.*)", done.stdout)
+    assert told == [
+        'Revealed type is "dict[str, Any]"',
+        'Revealed type is "def (run_id: str) -> bool"',
+        'Revealed type is "datetime.datetime"',
+        'Argument 1 has incompatible type "int"; expected "str"  [arg-type]',
+        'Revealed type is "wfe_desktop.client.results.RunStatus"',
+    ]
 
 
 def test_the_words_are_those_of_the_engine():
