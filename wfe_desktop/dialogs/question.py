@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QGridLayout, QMessageBox, QPushButton, QSizePolicy, QSpacerItem, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QMessageBox, QPushButton, QSizePolicy, QSpacerItem, QWidget
 
 Answer = tuple[str, QMessageBox.ButtonRole, Callable[[], object] | None]
 """What the button says, what kind it is, and what follows from it."""
@@ -26,6 +27,8 @@ def ask(
     box.setWindowTitle(title)
     box.setText(text)
     box.setInformativeText(advice)
+    for label in box.findChildren(QLabel):
+        label.setTextFormat(Qt.TextFormat.PlainText)  # names are in it, and may look like HTML
     follow: dict[QPushButton, Callable[[], object] | None] = {}
     for number, (words, role, then) in enumerate(answers):
         button = box.addButton(words, role)

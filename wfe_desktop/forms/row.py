@@ -15,6 +15,7 @@ from wfe_desktop.forms.editors import WorkflowEditor, make_editor
 from wfe_desktop.forms.expression import ExpressionEdit, find_fault
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.theme import SPACE, current_theme, icon
+from wfe_desktop.tips import plain_tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ class ParameterRow(QWidget):
         jump = QPushButton(icon("link", current_theme().text_second), wire.text.replace("&", "&&"))
         jump.setStyleSheet("text-align: left;")
         jump.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        jump.setToolTip(f"{wire.text}: show where it comes from")
+        jump.setToolTip(plain_tip(f"{wire.text}: show where it comes from"))
         jump.clicked.connect(lambda: self.jump_requested.emit(wire.node_id))
         cut = SmallButton("Disconnect the wire", icon_name="close")
         cut.clicked.connect(lambda: self.disconnect_requested.emit(wire.key))

@@ -11,6 +11,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 
 from engine.model.run import GraphSummary
 from wfe_desktop.models.times import describe_moment
+from wfe_desktop.tips import plain_tip
 
 Index: TypeAlias = QModelIndex | QPersistentModelIndex
 ID_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -74,7 +75,7 @@ class GraphsModel(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole:
                 return graph.name
             case Qt.ItemDataRole.ToolTipRole:
-                return f"{graph.name}\n{graph.description}".strip() + f"\n{graph.id}"
+                return plain_tip(f"{graph.name}\n{graph.description}".strip() + f"\n{graph.id}")
             case _ if role == ID_ROLE:
                 return graph.id
             case _ if role == DETAIL_ROLE:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
 from engine.model.run import EventRecord
+from wfe_desktop.tips import plain_tip
 
 Index: TypeAlias = QModelIndex | QPersistentModelIndex
 MOST_LINES = 100_000
@@ -147,7 +148,7 @@ class LogModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return (line.at, line.node, line.text)[index.column()]
             case Qt.ItemDataRole.ToolTipRole:
-                return line.text if index.column() == Column.MESSAGE else None
+                return plain_tip(line.text) if index.column() == Column.MESSAGE else None
             case _ if role == LEVEL_ROLE:
                 return int(line.level)
             case _ if role == NODE_ROLE:

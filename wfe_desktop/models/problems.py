@@ -9,6 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem
+from wfe_desktop.tips import plain_tip
 
 Index: TypeAlias = QModelIndex | QPersistentModelIndex
 SEVERITY_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -73,7 +74,7 @@ class ProblemsModel(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole:
                 return problem.message
             case Qt.ItemDataRole.ToolTipRole:
-                return f"{problem.message}\n{self._places[index.row()]}"
+                return plain_tip(f"{problem.message}\n{self._places[index.row()]}")
             case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{problem.severity.value}: {problem.message}, at {self._places[index.row()]}"
             case _ if role == SEVERITY_ROLE:

@@ -30,6 +30,7 @@ from engine.model.events import (
 from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microseconds
 from engine.model.status import RunStatus
 from wfe_desktop.models.times import describe_duration, describe_moment
+from wfe_desktop.tips import plain_tip
 
 Index: TypeAlias = QModelIndex | QPersistentModelIndex
 PAGE = 50
@@ -195,7 +196,9 @@ class RunsModel(QAbstractTableModel):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return self._text(row, column)
-            case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleTextRole:
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(self._explanation(row))
+            case Qt.ItemDataRole.AccessibleTextRole:
                 return self._explanation(row)
             case _ if role == STATUS_ROLE:
                 return row.status.value

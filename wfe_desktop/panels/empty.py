@@ -21,6 +21,8 @@ class EmptyState(QWidget):
         self._heading.setProperty("role", "heading")
         self._text = QLabel(text, alignment=Qt.AlignmentFlag.AlignCenter)
         self._text.setProperty("role", "second")
+        for label in (self._heading, self._text):
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setWordWrap(True)
         self._text.setVisible(bool(text))
         self._buttons = QHBoxLayout()

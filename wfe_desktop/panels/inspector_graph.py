@@ -17,6 +17,7 @@ from wfe_desktop.forms.field_row import FieldRow
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, MaybeValue
 from wfe_desktop.panels.inspector_parts import Header, column, scrolled
 from wfe_desktop.theme import SPACE
+from wfe_desktop.tips import plain_tip
 
 _DESCRIPTION = FieldSpec(
     "description",
@@ -208,7 +209,7 @@ class Reducers(QWidget):
         row.setSpacing(SPACE)
         label = words(key)
         label.setProperty("code", "true")
-        label.setToolTip(key)
+        label.setToolTip(plain_tip(key))
         choice = ComboBox()
         choice.setAccessibleName(f"Reducer of {key}")
         choice.addItems(_REDUCERS)

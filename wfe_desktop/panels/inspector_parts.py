@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVB
 
 from wfe_desktop.forms.controls import LineEdit, words
 from wfe_desktop.theme import CORNER, SPACE, current_theme, icon_pixmap
+from wfe_desktop.tips import plain_tip
 
 MARGIN = 4 * SPACE
 TILE = 8 * SPACE
@@ -90,7 +91,7 @@ class Header(QWidget):
     def show_title(self, text: str, placeholder: str = "") -> None:
         """The title; one that is being typed is left alone."""
         self.title.setPlaceholderText(placeholder)
-        self.title.setToolTip(text)
+        self.title.setToolTip(plain_tip(text))
         if self.title.hasFocus() and not self.title.text():
             return
         if self.title.text() != text:
@@ -101,7 +102,7 @@ class Header(QWidget):
     def show_subtitle(self, text: str) -> None:
         """The second line, in full as its tooltip."""
         self.subtitle.setText(text)
-        self.subtitle.setToolTip(text)
+        self.subtitle.setToolTip(plain_tip(text))
 
 
 def scrolled(widget: QWidget) -> QScrollArea:

@@ -65,6 +65,7 @@ class StatePanel(QWidget):
         across.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         across.resizeSection(0, 220)
         self._path = QLabel("Choose a value to see all of it")
+        self._path.setTextFormat(Qt.TextFormat.PlainText)
         self._path.setProperty("role", "second")
         self._copy = QPushButton("Copy")
         self._copy.setEnabled(False)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QStatusBar, QToolButton, QWidget
 
 from wfe_desktop import theme
+from wfe_desktop.tips import plain_tip
 
 MESSAGE_MS = 6000
 
@@ -74,12 +75,12 @@ class StatusBar(QStatusBar):
         text = describe_work(runs, steps, workers) if problem is None else "Work stands still"
         if text != self.work.text():
             self.work.setText(text)
-            self.work.setToolTip(problem or "")
+            self.work.setToolTip(plain_tip(problem or ""))
 
     def set_saved(self, text: str, tip: str = "") -> None:
         """``Saved``, ``Modified``, ``Read only`` ..."""
         self.saved.setText(text)
-        self.saved.setToolTip(tip)
+        self.saved.setToolTip(plain_tip(tip))
 
     def set_zoom(self, factor: float) -> None:
         """The canvas' zoom; 1.0 is 100 %."""

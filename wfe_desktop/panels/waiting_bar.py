@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWi
 
 from wfe_desktop.forms.controls import words
 from wfe_desktop.theme import SPACE, STATUS_ICONS, current_theme, icon_pixmap
+from wfe_desktop.tips import plain_tip
 
 
 class WaitingBar(QWidget):
@@ -38,7 +39,7 @@ class WaitingBar(QWidget):
     def show_step(self, text: str, button: str, others: int) -> None:
         """Say what waits; ``others`` is how many steps more do."""
         self.text.setText(text)
-        self.text.setToolTip(text)
+        self.text.setToolTip(plain_tip(text))
         self.more.setText(f"{others} more" if others else "")
         self.more.setToolTip("Select another node that waits to answer it first." if others else "")
         self.button.setText(button)

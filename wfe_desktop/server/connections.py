@@ -28,13 +28,13 @@ class HttpConnection(web.RequestHandler):
     who has it.
     """
 
-    __slots__ = ("_cut_off", "_find_owner", "_limits", "_place", "is_own", "peer")
+    __slots__ = ("_cut_off", "_find_owner", "_place", "is_own", "limits", "peer")
 
     def __init__(
         self, manager: web.Server, limits: Limits, find_owner: peers.OwnerFinder | None, **settings: Any
     ) -> None:
         super().__init__(manager, **settings)
-        self._limits = limits
+        self.limits = limits
         self._find_owner = find_owner
         self._place = Place.NONE
         self._cut_off: asyncio.TimerHandle | None = None
@@ -51,7 +51,7 @@ class HttpConnection(web.RequestHandler):
             owner = peers.find_owner(self._find_owner, transport)
             self.is_own = owner == os.geteuid()
         self.peer = f"user {owner}" if owner is not None else str(peer[0] if peer else "")
-        self._place = self._limits.connect(is_stranger=not self.is_own)
+        self._place = self.limits.connect(is_stranger=not self.is_own)
         if self._place is Place.NONE:
             cast("asyncio.Transport", transport).abort()
         super().connection_made(transport)
@@ -63,7 +63,7 @@ class HttpConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Called by the loop."""
-        self._limits.disconnect(self._place, is_stranger=not self.is_own)
+        self.limits.disconnect(self._place, is_stranger=not self.is_own)
         self._place = Place.NONE
         if self._cut_off is not None:
             self._cut_off.cancel()

@@ -143,12 +143,16 @@ class Limits:
         if not self._requests.take():
             await asyncio.sleep(HOLD_S)
             raise too_many("too many requests a second", self._requests.wait_s)
-        if self._left_in_turn and not self._waiting:
-            self._left_in_turn -= 1
-            return
         if len(self._waiting) >= MAX_WAITING:
             await asyncio.sleep(HOLD_S)
             raise too_many("too many requests at once", 1)
+        await self.take_turn()
+
+    async def take_turn(self) -> None:
+        """Until a request, or a message of a WebSocket, may be worked on."""
+        if self._left_in_turn and not self._waiting:
+            self._left_in_turn -= 1
+            return
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._next_turn)

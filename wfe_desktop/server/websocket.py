@@ -6,7 +6,7 @@ import asyncio
 import functools
 import secrets
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Self
@@ -108,14 +108,14 @@ class Connection:
         server: ServerContext,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport | None,
-        drained: Callable[[], Awaitable[None]],
+        connection: HttpConnection,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.connected_at = datetime.now(UTC)
         self._server = server
         self._socket = socket
         self._transport = transport
-        self._drained = drained
+        self._connection = connection
         self._client = Subscriber(server.hub, server.database, self._send, self.close)
 
     @property
@@ -129,6 +129,7 @@ class Connection:
         self._say("connection_established", connection_id=self.id)
         try:
             async for message in self._socket:
+                await self._connection.limits.take_turn()  # many may have come at once
                 if not await self._receive(message):
                     return
         finally:
@@ -153,7 +154,7 @@ class Connection:
         else:
             transport.write(b"".join([part for data in messages for part in (text_header(len(data)), data)]))
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            await self._drained()
+            await self._connection.drained()
 
     async def _receive(self, message: WSMessage) -> bool:
         if message.type is WSMsgType.BINARY:
@@ -271,15 +272,10 @@ async def websocket(server: ServerContext, request: web.Request) -> web.WebSocke
         )
     if server.closing.is_set() or len(server.hub.clients) >= server.services.config.max_websockets:
         raise HttpError(503, "no more connections are taken now", headers={"Retry-After": "5"}, closes=True)
-    offers = subprotocols(request)
-    if (
-        offers and SUBPROTOCOL not in offers
-    ):  # aiohttp would write a warning with all of them, and the token is one
-        raise HttpError(400, f"the subprotocol of this address is {SUBPROTOCOL}")
     transport, protocol = request.transport, request.protocol
     assert isinstance(protocol, HttpConnection)
     await socket.prepare(request)
-    connection = Connection(server, socket, transport, protocol.drained)
+    connection = Connection(server, socket, transport, protocol)
     server.connections.add(connection)
     try:
         await connection.serve()

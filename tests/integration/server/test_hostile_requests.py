@@ -72,9 +72,10 @@ async def test_our_own_names_are_welcome(server, send_raw, host):
     ],
     ids=str,
 )
-async def test_any_other_host_is_misdirected(server, send_raw, hosts):
+@pytest.mark.parametrize("path", ["/health", "/docs", "/api/v1/ws"])
+async def test_any_other_host_is_misdirected(server, send_raw, hosts, path):
     lines = [f"Host: {host.format(port=server.port)}" for host in hosts]
-    reply = await send_raw(request(server, *lines, host=False))
+    reply = await send_raw(request(server, *lines, path=path, host=False))
     # aiohttp's parser refuses some of these before we see them.
     assert reply.status in {421, 400}
     assert error_of(reply)["error"] in {"MisdirectedRequest", "ValidationError"}
@@ -98,7 +99,9 @@ async def test_any_other_host_is_misdirected(server, send_raw, hosts):
         "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site",
     ],
 )
-@pytest.mark.parametrize("path", ["/health", "/nowhere", "/ws"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/nowhere", "/ws", "/docs", "/api/v1/health", "/api/v1/ws/monitor"]
+)
 async def test_other_origins_and_sites_are_forbidden(server, send_raw, line, path):
     reply = await send_raw(request(server, line.format(port=server.port), path=path))
     assert reply.status == 403
@@ -172,8 +175,9 @@ async def test_what_is_not_http_is_refused_in_our_words_and_not_repeated(send_ra
         ("APPLICATION/JSON", 200),
     ],
 )
-async def test_bodies_are_json_and_say_so(server, send_raw, content_type, status):
-    reply = await send_raw(post(server, "{}", content_type=content_type))
+@pytest.mark.parametrize("prefix", ["", "/api/v1"])
+async def test_bodies_are_json_and_say_so(server, send_raw, content_type, status, prefix):
+    reply = await send_raw(post(server, "{}", path=f"{prefix}/graph/validate", content_type=content_type))
     assert reply.status == status
 
 
@@ -343,7 +347,9 @@ class TestWithAToken:
         ],
         ids=range(10),
     )
-    @pytest.mark.parametrize("path", ["/health", "/ws", "/nowhere", f"/health?token={TOKEN}"])
+    @pytest.mark.parametrize(
+        "path", ["/health", "/ws", "/nowhere", f"/health?token={TOKEN}", "/api/v1/graphs", "/api/v1/ws"]
+    )
     async def test_nothing_is_answered_without_it(self, server, send_raw, lines, path):
         reply = await send_raw(request(server, *lines, path=path.replace(" ", "%20")))
         assert reply.status in {400, 401}

@@ -97,3 +97,24 @@ async def test_a_flood_of_requests_is_turned_back_and_the_loop_of_the_window_sta
         writer.write(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
         assert (await read_reply(reader)).status == 200
         writer.close()
+
+
+async def test_a_flood_of_messages_leaves_the_loop_of_the_window_its_turns(
+    server, collected_on_the_gui_thread
+):
+    payload = b'{"action": "get_status"}'
+    frame = b"\x81" + bytes([0x80 | len(payload)]) + b"\0\0\0\0" + payload  # masked with zeros
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    meter = GapMeter()
+    meter.start()
+    writer.write(frame * 8_000)
+    answered = 0
+    while answered < 8_000:
+        answered += (await reader.read(2**20)).count(b'"status_info"')
+    assert meter.at(1.0) < 50, f"p50 {meter.at(0.5):.0f}, most {meter.at(1.0):.0f} ms"
+    writer.close()
