@@ -67,14 +67,20 @@ def with_own_workspace(config: AppConfig, data: Path | None = None) -> AppConfig
     """
     if "workspace" in config.model_fields_set:
         return config
-    folder = data if data is not None else platformdirs.user_data_path(APP_DIR_NAME, appauthor=False)
+    folder = data if data is not None else user_data_folder()
     return config.model_copy(update={"workspace": folder / "workspace"})
 
 
 def default_database_url() -> str:
     """The database in the user's data folder; makes the folder."""
-    folder = platformdirs.user_data_path(APP_DIR_NAME, appauthor=False, ensure_exists=True)
-    return f"sqlite:///{folder / 'workflows.db'}"
+    return f"sqlite:///{user_data_folder() / 'workflows.db'}"
+
+
+def user_data_folder() -> Path:
+    """The folder of the program's data; made, where it is missing, for nobody but the user."""
+    folder = platformdirs.user_data_path(APP_DIR_NAME, appauthor=False)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def database_url(text: str) -> str:

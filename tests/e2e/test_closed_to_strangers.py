@@ -47,7 +47,9 @@ def test_another_user_of_the_machine_gets_nowhere_without_the_token(start_headle
     if os.geteuid() != 0:
         pytest.skip("only root can start a process of another user")
     _, address = start_headless()
-    token = (user_home / ".local/share/agent-workflow-engine/api-token").read_text().strip()
+    folder = user_home / ".local/share/agent-workflow-engine"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    token = (folder / "api-token").read_text().strip()
     statuses = []
     for user, lines in ((0, []), (65_534, []), (65_534, ["-H", f"Authorization: Bearer {token}"])):
         command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *lines, f"{address}/graphs"]

@@ -124,3 +124,13 @@ def test_any_number_survives_its_text(value):
 def test_any_text_survives_a_text_field(text):
     spec = SPECS["template"]
     assert spec.read(spec.format(text)) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["count", "ratio", "flag", "name", "file_path", "mode", "maybe", "tags", "data"]
+)
+def test_a_reference_to_a_secret_is_taken_by_every_field_and_stays_what_it_is(name):
+    reference = "{{secret:API_KEY}}"
+    spec = SPECS[name]
+    assert spec.check(reference) is None
+    assert spec.read(spec.format(reference)) == reference
