@@ -30,7 +30,7 @@ coverage:  ## run the tests and show what they do not reach
 
 bench: setup  ## what steps, runs and requests cost, as tables (ARGS="--rounds 3 W1 W3", BASELINES=python)
 	@.venv/bin/python benchmarks/steps.py $(if $(BASELINES),--baselines $(BASELINES)) $(ARGS)
-	@$(if $(ARGS),,.venv/bin/python benchmarks/curves.py && .venv/bin/python benchmarks/rest.py && .venv/bin/python benchmarks/websocket.py)
+	@$(if $(ARGS),,.venv/bin/python benchmarks/curves.py && .venv/bin/python benchmarks/rest.py && .venv/bin/python benchmarks/websocket.py && .venv/bin/python benchmarks/window.py)
 
 lock:  ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --generate-hashes \

@@ -68,7 +68,7 @@ SECONDS = 5.0
 class Program:
     """main.py as a process, and one connection to it."""
 
-    def __init__(self, folder: Path, *, window: bool) -> None:
+    def __init__(self, folder: Path, *, window: bool, main: Path = HERE.parent / "main.py") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tools = folder / "tools"
         tools.mkdir(exist_ok=True)
@@ -76,7 +76,7 @@ class Program:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        command = [sys.executable, HERE.parent / "main.py", "--port", str(self.port)]
+        command = [sys.executable, main, "--port", str(self.port)]
         command += ["--database", folder / "ours.db", "--tools", tools, *([] if window else ["--headless"])]
         environment = {**os.environ, "WFE_SYNCHRONOUS": "normal"}
         if window and not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):

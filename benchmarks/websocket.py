@@ -24,6 +24,7 @@ from rest import Program, graph_body, low_high, middle, program, show
 
 LOOPS = 50
 PASSES = 250
+PONG = bytes([0x8A, 0x80, 0, 0, 0, 0])
 TICKS = os.sysconf("SC_CLK_TCK")
 SUBSCRIBE = {
     10: b'{"action":"subscribe","run_id":"*"}',
@@ -59,7 +60,9 @@ class Watcher:
         start = 0
         while (ends := self._frame(start)) is not None:
             begin, end = ends
-            if self.buffer[start] == 0x81:  # no ping
+            if self.buffer[start] == 0x89:
+                self.socket.sendall(PONG)
+            else:
                 self._take(begin, end)
             start = end
         del self.buffer[:start]
