@@ -231,6 +231,16 @@ GRAPHS: dict[str, dict[str, Any]] = {
             {"from_node": "failing", "to_node": "missing"},
         ],
     },
+    "asking": {
+        "nodes": [
+            {
+                "id": "child",
+                "function_name": "run_workflow",
+                "parameters": {"graph": "waiting"},
+                "save_as": "made",
+            }
+        ],
+    },
 }
 
 
@@ -275,6 +285,11 @@ def main() -> None:
             run_id = engine.execute_workflow(stored[name], {"x": 4, "xs": [1, 2, 3]})
             while name == "waiting" and not engine.signal(run_id, "go", 42).result():
                 pass  # it does not wait for the signal yet
+            while name == "asking" and not any(
+                engine.signal(child.run_id, "go", 42).result()
+                for child in states.query_runs(parent_run_id=run_id).executions
+            ):
+                pass
             run = engine.wait(run_id, 10)
             if name == "forks":
                 run_id = engine.fork(run_id, "again", 2, state={"n": 40}, remove=["x"])

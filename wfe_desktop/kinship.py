@@ -8,6 +8,7 @@ from typing import cast
 from PySide6.QtCore import QObject
 
 from engine.model.run import RunSnapshot, StepInfo
+from engine.model.status import RunStatus
 from wfe_desktop.editors import Editor, Editors
 from wfe_desktop.models.runs import RunsModel
 from wfe_desktop.running import RunControl
@@ -48,7 +49,7 @@ class Kinship(QObject):
             return
         step = _choose(having, editor.canvas.selection[0])
         if step is not None:
-            text = describe_children(editor.document.node_title(step.node_id), step)
+            text = describe_children(editor.document.node_title(step.node_id), step, run.status)
         elif run.parent_run_id is not None:
             text = self._describe_parent(run)
         else:  # it stays in sight: coming and going, it would move the canvas under the pointer
@@ -68,10 +69,13 @@ def _choose(having: Sequence[StepInfo], selected: Collection[str]) -> StepInfo |
     return having[0] if chosen is None and len(having) == 1 else chosen
 
 
-def describe_children(title: str, step: StepInfo) -> str:
+def describe_children(title: str, step: StepInfo, status: RunStatus) -> str:
     """What has become of the runs that a step started."""
+    waits = step.waits_for is not None and step.waits_for.kind == "run"
+    if waits and status is RunStatus.WAITING:
+        return f"“{title}” runs a workflow that waits for somebody: its run says for what"
     if step.items_total is not None:
         return f"“{title}” runs a workflow for each item: {step.items_done} of {step.items_total} are done"
-    if step.waits_for is not None and step.waits_for.kind == "run":
+    if waits:
         return f"“{title}” waits for the workflow that it runs"
     return f"“{title}” ran another workflow"

@@ -15,13 +15,19 @@ from engine.execution.live_run import LiveRun
 from engine.model.events import (
     CancelRequested,
     ChildEnded,
+    ChildIdled,
     ChildStarted,
     ChildWanted,
+    ChildWoken,
     RunAccepted,
+    RunContinued,
     RunEvent,
     RunFailed,
+    RunIdled,
     RunPaused,
     RunResumed,
+    RunWaiting,
+    RunWoken,
     StepAllowed,
     StepCancelled,
     StepFailed,
@@ -108,10 +114,15 @@ class Families:
                     started = live.children.pop((fact.node, fact.item), None)
                     if started is not None:  # the step is over without its child
                         self._tell(started, CancelRequested(fact.at))
-                case CancelRequested() | RunResumed():
-                    self._tell_all(live, type(fact)(fact.at))
+                case CancelRequested():
+                    self._tell_all(live, CancelRequested(fact.at))
+                case RunResumed():
+                    self._tell_all(live, RunResumed(fact.at))
+                    self._tell_parent(live, fact)
                 case RunPaused():
                     self._tell_all(live, RunPaused(fact.at))
+                case RunIdled() | RunWaiting() | RunWoken() | RunContinued():
+                    self._tell_parent(live, fact)
                 case RunFailed():
                     error = fact.error
                 case _:
@@ -120,7 +131,7 @@ class Families:
         if state.status.is_final:
             at = state.completed_at or 0
             self._tell_all(live, CancelRequested(at))
-            self._tell_parent(live, at, error)
+            self._end_with(live, at, error)
 
     def settle(self) -> None:
         """Have decided all that follows, for as many generations as it takes."""
@@ -136,7 +147,21 @@ class Families:
         for child in live.children.values():
             self._tell(child, event)
 
-    def _tell_parent(self, live: LiveRun, at: int, error: str | None) -> None:
+    def _tell_parent(
+        self, live: LiveRun, fact: RunIdled | RunWaiting | RunWoken | RunResumed | RunContinued
+    ) -> None:
+        """The run waits, or goes on."""
+        origin, parent = live.origin, self._runs.get(live.about.parent_run_id or "")
+        if origin is None or parent is None:
+            return
+        place, run_id = (fact.at, origin.node, origin.visit, origin.attempt), live.state.run_id
+        event: ChildIdled | ChildWoken = ChildWoken(*place, run_id, origin.item)
+        if isinstance(fact, RunIdled | RunWaiting):
+            event = ChildIdled(*place, run_id, fact.reason, origin.item)
+        self._following.append((parent, event))
+
+    def _end_with(self, live: LiveRun, at: int, error: str | None) -> None:
+        """The run has ended, and with it the step that ran it."""
         origin, parent = live.origin, self._runs.get(live.about.parent_run_id or "")
         if origin is None or parent is None:
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.flow.children import end_child, start_child, time_out_child
+from engine.flow.children import follow_child, time_out_child
 from engine.flow.plan import Plan
 from engine.flow.queueing import hold_queued
 from engine.flow.routing import begin, drop_waiting, make_ready, release_held, route, settle, stop_running
@@ -24,7 +24,9 @@ from engine.model.events import (
     BreakpointsSet,
     CancelRequested,
     ChildEnded,
+    ChildIdled,
     ChildStarted,
+    ChildWoken,
     LogWritten,
     ResourcesGranted,
     RunAccepted,
@@ -77,10 +79,8 @@ def _dispatch(run: RunState, happened: RunEvent) -> list[RunEvent]:
             return park_step(run, happened)
         case SignalReceived() | StepDecided():
             return answer_step(run, happened)
-        case ChildStarted():
-            return start_child(run, happened)
-        case ChildEnded():
-            return end_child(run, happened)
+        case ChildStarted() | ChildIdled() | ChildWoken() | ChildEnded():
+            return follow_child(run, happened)
         case ResourcesGranted():
             return grant_step(run, happened)
         case StepsAbandoned():
@@ -178,6 +178,7 @@ def _continue(run: RunState, event: RunContinued) -> list[RunEvent]:
     out: list[RunEvent] = [event]
     run.status = RunStatus.PAUSED if run.paused else RunStatus.RUNNING
     run.waiting_for, run.idle_reason, run.suspended = None, None, False
+    run.idle_children.clear()  # they will say so again
     if run.cancelling:
         stop_running(run, event.at, out)
     hold_queued(run)

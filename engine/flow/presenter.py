@@ -11,7 +11,9 @@ from engine.model.events import (
     BreakpointsSet,
     CancelRequested,
     ChildEnded,
+    ChildIdled,
     ChildStarted,
+    ChildWoken,
     FailureTakenOver,
     JournalEntry,
     LogWritten,
@@ -184,13 +186,15 @@ _StepEvent: TypeAlias = (
 
 
 def _describe_step(
-    event: _StepEvent | ChildStarted | ChildEnded | StepSkipped,
+    event: _StepEvent | ChildStarted | ChildIdled | ChildWoken | ChildEnded | StepSkipped,
 ) -> tuple[str, str | None, str, dict[str, Any]]:
     if isinstance(event, StepSkipped):
         return "node_execution", event.node, f"{event.node} skipped", {"execution_event": "skipped"}
     name = event.node if event.item is None else f"{event.node}[{event.item}]"
     kind, what, data = (
-        _tell_child(event) if isinstance(event, ChildStarted | ChildEnded) else _tell_step(event)
+        _tell_child(event)
+        if isinstance(event, ChildStarted | ChildIdled | ChildWoken | ChildEnded)
+        else _tell_step(event)
     )
     message = f"{name} {what}"
     if event.attempt > 1:
@@ -265,13 +269,19 @@ def _tell_wait(event: StepParked | StepQueued | ResourcesGranted) -> tuple[str, 
     return "waiting", f'waits for the signal "{event.signal}"', data
 
 
-def _tell_child(event: ChildStarted | ChildEnded) -> tuple[str, str, dict[str, Any]]:
+def _tell_child(
+    event: ChildStarted | ChildIdled | ChildWoken | ChildEnded,
+) -> tuple[str, str, dict[str, Any]]:
     data: dict[str, Any] = {"child_run_id": event.child_run_id}
     if isinstance(event, ChildStarted):
         data |= {"child_graph_id": event.graph_id, "child_graph_name": event.graph_name}
         if event.due is not None:
             data["due_at"] = to_datetime(event.due).isoformat()
         return "waiting", f'runs "{event.graph_name}" as run {event.child_run_id}', data
+    if isinstance(event, ChildIdled):
+        return "waiting", f"has its run {event.child_run_id} waiting: {event.reason}", data
+    if isinstance(event, ChildWoken):
+        return "waiting", f"has its run {event.child_run_id} going on", data
     ends = {"completed": "completed", "failed": "failed", "cancelled": "was cancelled"}
     data["child_status"] = event.status
     return "waiting", f"has its run {event.child_run_id}, which {ends[event.status]}", data

@@ -45,6 +45,7 @@ def stop_running(run: RunState, at: int, out: list[RunEvent]) -> None:
     for key, step in [*run.running.items(), *containers]:
         _cancel_step(run, key, step.visit, step.attempt, at, out)
     run.running.clear()
+    run.idle_children.clear()
     run.items.clear()
 
 
@@ -287,6 +288,8 @@ def settle(run: RunState, at: int, out: list[RunEvent]) -> list[RunEvent]:
             break
     if not run.running and not run.status.is_final:
         _end_if_over(run, at, out)
+    elif run.idle_children and len(run.idle_children) == len(run.running):
+        _idle_with_children(run, at, out)
     return out
 
 
@@ -332,6 +335,13 @@ def _end_if_over(run: RunState, at: int, out: list[RunEvent]) -> None:
         _idle(run, at, out)
 
 
+def _idle_with_children(run: RunState, at: int, out: list[RunEvent]) -> None:
+    """All that runs are other runs, and all of them wait."""
+    is_open = run.held or run.derived or run.suspended or run.cancelling or run.failure is not None
+    if run.status is RunStatus.RUNNING and not is_open:
+        _idle(run, at, out)
+
+
 def _idle(run: RunState, at: int, out: list[RunEvent]) -> None:
     """Nothing runs: if only steps that wait for something from outside are left, the run waits, and says for what."""
     reasons = []
@@ -347,6 +357,9 @@ def _idle(run: RunState, at: int, out: list[RunEvent]) -> None:
             reasons.append(step.parked.message or f'"{name}" waits for the signal "{step.parked.signal}"')
         else:
             reasons.append(f'"{name}" waits until {to_datetime(step.due or 0).isoformat(timespec="seconds")}')
+    for key, reason in run.idle_children.items():
+        name = run.plan.topology.node_ids[key[0] if isinstance(key, tuple) else key]
+        reasons.append(f'"{name}" runs a workflow that waits: {reason}')
     run.status, run.idle_reason = RunStatus.WAITING, "; ".join(reasons[:3])
     out.append(RunIdled(at, run.idle_reason))
 

@@ -121,6 +121,7 @@ class RunState:
         "finish_order",
         "fired",
         "held",
+        "idle_children",
         "idle_loops",
         "idle_reason",
         "items",
@@ -188,6 +189,7 @@ class RunState:
         self.resumable: dict[int, Items] = {}  # of those that failed, for a retry of the run
         self.derived: list[StepCompleted | StepFailed] = []  # ends of such nodes, to be decided next
         self.children: dict[int, tuple[int, dict[int | None, str]]] = {}  # by node: visit, and runs by item
+        self.idle_children: dict[StepKey, str] = {}  # of the running steps, those whose child waits: for what
         self.held: list[HeldStep] = []
         self.broken_off: list[HeldStep] = []  # what a retry of the run begins again
         self.unrouted: list[

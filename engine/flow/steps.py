@@ -15,7 +15,9 @@ from engine.model.events import (
     INTERRUPTED,
     STOPPED,
     ChildEnded,
+    ChildIdled,
     ChildStarted,
+    ChildWoken,
     FailureTakenOver,
     ResourcesGranted,
     RunCancelled,
@@ -36,7 +38,15 @@ from engine.model.status import RunStatus, StepStatus
 
 
 def find_running(
-    run: RunState, event: StepCompleted | StepFailed | StepParked | ChildStarted | ChildEnded | StepDue
+    run: RunState,
+    event: StepCompleted
+    | StepFailed
+    | StepParked
+    | ChildStarted
+    | ChildEnded
+    | ChildIdled
+    | ChildWoken
+    | StepDue,
 ) -> tuple[int, RunningStep] | None:
     """The node and step that the report is about, unless it is late: not running, or not the current attempt."""
     node = run.plan.topology.index[event.node]

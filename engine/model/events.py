@@ -184,6 +184,31 @@ class ChildStarted:
 
 
 @dataclass(slots=True)
+class ChildIdled:
+    """Nothing in the run of another graph goes on by itself; it waits for what ``reason`` says."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    child_run_id: str
+    reason: str
+    item: int | None = None
+
+
+@dataclass(slots=True)
+class ChildWoken:
+    """Something goes on in the run of another graph, which was waiting."""
+
+    at: int
+    node: str
+    visit: int
+    attempt: int
+    child_run_id: str
+    item: int | None = None
+
+
+@dataclass(slots=True)
 class ChildEnded:
     """The run of another graph has ended, in the same commit. ``result`` is its final state, ``error`` why it failed.
 
@@ -463,6 +488,8 @@ RunEvent: TypeAlias = (
     | StepParked
     | SignalReceived
     | ChildStarted
+    | ChildIdled
+    | ChildWoken
     | ChildEnded
     | StepUnsure
     | StepDecided
@@ -512,6 +539,8 @@ INPUTS = (
     StepParked,
     SignalReceived,
     ChildStarted,
+    ChildIdled,
+    ChildWoken,
     ChildEnded,
     StepDecided,
     ResourcesGranted,

@@ -17,11 +17,13 @@ from engine.model.events import (
     RunContinued,
     RunEvent,
     RunFailed,
+    RunIdled,
     RunPaused,
     RunResumed,
     RunRetried,
     RunStarted,
     RunWaiting,
+    RunWoken,
     StepCancelled,
     StepCompleted,
     StepFailed,
@@ -264,8 +266,10 @@ class RunView:
             case RunPaused(node=node):
                 self._stand(changes, RunStatus.PAUSED)
                 changes.nodes.update(self.hold([node] if node is not None else []).nodes)
-            case RunWaiting():
+            case RunWaiting() | RunIdled():
                 self._stand(changes, RunStatus.WAITING)
+            case RunWoken() if self.status is RunStatus.WAITING:
+                self._stand(changes, RunStatus.RUNNING)
             case RunCompleted(at=at):
                 self._end(changes, RunStatus.COMPLETED, at)
             case RunFailed(at=at, error=error):

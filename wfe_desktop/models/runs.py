@@ -19,11 +19,13 @@ from engine.model.events import (
     RunCompleted,
     RunContinued,
     RunFailed,
+    RunIdled,
     RunPaused,
     RunResumed,
     RunRetried,
     RunStarted,
     RunWaiting,
+    RunWoken,
     StepStarted,
     StepTakenOver,
 )
@@ -118,13 +120,13 @@ class RunRow:
                 if attempt > 1 or item is not None:
                     return False
                 self.steps += 1
-            case RunContinued() | RunResumed():
+            case RunContinued() | RunResumed() | RunWoken():
                 self.status = RunStatus.RUNNING
             case RunRetried():
                 self.status, self.ended_us, self.error = RunStatus.RUNNING, None, None
             case RunPaused():
                 self.status = RunStatus.PAUSED
-            case RunWaiting():
+            case RunWaiting() | RunIdled():
                 self.status = RunStatus.WAITING
             case RunCompleted(at=at):
                 self.status, self.ended_us = RunStatus.COMPLETED, at

@@ -5,6 +5,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
+from engine import WaitForSignal
 from engine.model.graph import GraphDefinition, NodeDefinition
 from engine.model.status import RunStatus, StepStatus
 from tests.gui.window.conftest import Gate, Hand
@@ -132,6 +133,22 @@ def test_of_many_runs_one_is_chosen_and_the_node_counts_those_that_are_done(hand
     wait_until_shown(hand, "Parent")
     wait_until(hand, RunStatus.COMPLETED)
     hand.wait(lambda: hand.editor.family_bar.children_button.text() == "Show one of its 3 runs…")
+
+
+def test_a_child_that_waits_for_somebody_is_seen_from_its_parent(hand: Hand):
+    hand.services.registry.register_tool("ask", lambda: WaitForSignal("go"), "", category="Test")
+    asking = GraphDefinition(name="Child", nodes=(NodeDefinition(id="ask", function_name="ask"),))
+    hand.services.graphs.create_graph(asking)
+    open_stored(hand, GraphDefinition(name="Parent", nodes=(run_child("review"),)))
+    press(hand, F5)
+    bar = hand.editor.family_bar
+    said = "“Run workflow” runs a workflow that waits for somebody: its run says for what"
+    hand.wait(lambda: bar.isVisible() and bar.text.text() == said)
+    hand.click(bar.children_button)
+    wait_until_shown(hand, "Child")
+    hand.wait(hand.editor.waiting_bar.isVisible)
+    hand.services.engine.cancel_execution(hand.bench.runs.shown_run_id)
+    wait_until(hand, RunStatus.CANCELLED)
 
 
 def open_menu(panel: RunsPanel, row: int) -> None:

@@ -134,6 +134,7 @@ class TestForking:
         # Read again from the journal it looks the same.
         assert hand.bench.runs is not None
         hand.bench.runs.show_run(old)
+        hand.wait(lambda: hand.bench.runs and hand.bench.runs.shown and shown(hand).run_id == old)
         hand.bench.runs.clear(hand.editor)
         hand.bench.runs.show_run(new)
         hand.wait(lambda: hand.bench.runs and hand.bench.runs.shown and shown(hand).run_id == new)

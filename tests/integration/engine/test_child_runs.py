@@ -141,7 +141,8 @@ def test_a_waiting_parent_holds_no_worker_and_says_which_run_it_waits_for(nest):
     [child] = children_of(nest, run_id, status="waiting")
     assert nest.engine.running_steps == 0
     status = nest.engine.get_execution_status(run_id)
-    assert status.status is RunStatus.RUNNING
+    assert status.status is RunStatus.WAITING
+    assert status.error_message == '"child" runs a workflow that waits: "ask" waits for the signal "go"'
     assert status.steps["child"].status is StepStatus.WAITING
     assert status.steps["child"].waits_for == Waiting("run", child_run_id=child.run_id)
     [step] = nest.engine.get_execution_steps(run_id)
@@ -464,6 +465,62 @@ def test_stepping_a_paused_run_steps_into_its_children(nest):
     assert nest.engine.step(run_id).result(5)
     assert nest.engine.wait(run_id, 10).status is RunStatus.COMPLETED
     assert not nest.engine.step(run_id).result(5)
+
+
+# Waiting -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_waits_only_while_all_that_is_under_way_in_it_waits(nest):
+    go_on, busy = threading.Event(), threading.Event()
+
+    @nest.tool
+    def work():
+        busy.set()
+        assert go_on.wait(10)
+
+    nest.graphs.create_graph(
+        make_graph(
+            {"ask": "ask", "work": "work", "again": "ask"}, ["ask -> work", "work -> again"], name="Ask"
+        )
+    )
+    nest.graphs.create_graph(parent_graph("Ask").model_copy(update={"name": "Middle"}))
+    run_id = nest.start(parent_graph("Middle", for_each="[1, 2]"))
+    look = partial(nest.engine.get_execution_status, run_id)
+    middles = children_of(nest, run_id, 2, status="waiting")
+    leaves = [children_of(nest, middle.run_id)[0].run_id for middle in middles]
+    assert wait_for(lambda: look().status is RunStatus.WAITING)
+    assert look().error_message.count("runs a workflow that waits: ") == 4
+    signal(nest, leaves[0])
+    assert busy.wait(10)
+    assert look().status is RunStatus.RUNNING, "one of them works"
+    go_on.set()
+    wait_for(lambda: look().status is RunStatus.WAITING)
+    assert nest.engine.pause(run_id).result(5)
+    signal(nest, leaves[1])
+    busy.clear()
+    go_on.clear()
+    assert nest.engine.resume(run_id).result(5)
+    assert busy.wait(10)
+    assert look().status is RunStatus.RUNNING
+    go_on.set()
+    wait_for(lambda: look().status is RunStatus.WAITING)
+    for leaf in leaves:
+        signal(nest, leaf)
+    assert nest.engine.wait(run_id, 10).status is RunStatus.COMPLETED
+
+
+def test_a_parent_waits_after_a_restart_as_it_did_before(tmp_path):
+    bench = open_nest(tmp_path)
+    bench.graphs.create_graph(asking_graph())
+    run_id = bench.start(parent_graph("Ask"))
+    [child] = children_of(bench, run_id, status="waiting")
+    bench.close()
+    bench = open_nest(tmp_path)
+    bench.engine.recover()
+    assert bench.engine.get_execution_status(run_id).status is RunStatus.WAITING
+    signal(bench, child.run_id)
+    assert bench.engine.wait(run_id, 10).status is RunStatus.COMPLETED
+    bench.close()
 
 
 # Restart -------------------------------------------------------------------------------------------------------

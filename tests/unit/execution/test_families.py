@@ -24,9 +24,11 @@ from engine.model.events import (
     RunPaused,
     RunResumed,
     RunSuspended,
+    SignalReceived,
     StepCompleted,
     StepDue,
     StepFailed,
+    StepParked,
     StepStarted,
 )
 from engine.model.graph import EdgeDefinition, GraphDefinition, NodeDefinition, RetryPolicy
@@ -39,14 +41,19 @@ def graph(name, nodes, *edges, **more):
     return GraphDefinition(name=name, nodes=made, edges=ends, **more)
 
 
-WORK = {"function_name": "work"}
+WORK, ASK = {"function_name": "work"}, {"function_name": "ask"}
 AGAIN = RetryPolicy(max_attempts=2)
 PLANS = {
     plan.graph.name: plan
     for plan in map(
         compile_plan,
         (
-            graph("leaf", {"one": WORK, "two": WORK | {"on_error": "continue"}}, ("one", "two")),
+            graph(
+                "leaf",
+                {"one": WORK, "ask": ASK, "two": WORK | {"on_error": "continue"}},
+                ("one", "ask"),
+                ("ask", "two"),
+            ),
             graph(
                 "middle",
                 {
@@ -131,6 +138,8 @@ class Household:
         tool = next(one for one in live.state.plan.graph.nodes if one.id == node).function_name
         if tool == "work":
             return self.take_in(live, StepCompleted(0, node, step.visit, step.attempt, number, {}, item=item))
+        if tool == "ask":
+            return self.take_in(live, StepParked(0, node, step.visit, step.attempt, signal="go"))
         wanted = ChildWanted(0, node, step.visit, step.attempt, tool, {}, {}, item=item)
         child, accepted = self.make(tool, parent_run_id=run_id, parent_node=node, depth=live.state.depth + 1)
         started = ChildStarted(0, node, step.visit, step.attempt, child.state.run_id, tool, tool, item=item)
@@ -162,7 +171,10 @@ class Household:
         for live in list(self.runs.values()):
             for key, step in live.state.waiting.items():
                 node = live.state.plan.topology.node_ids[key[0] if isinstance(key, tuple) else key]
-                self.take_in(live, StepDue(step.due, node, step.visit, step.attempt))
+                if step.parked is not None:
+                    self.take_in(live, SignalReceived(0, node, step.visit, step.attempt, "yes"))
+                else:
+                    self.take_in(live, StepDue(step.due, node, step.visit, step.attempt))
                 return
             if live.state.paused:
                 self.take_in(live, RunResumed(0))
@@ -198,6 +210,25 @@ class Household:
         self.settle()
         self.check()
 
+    def check_status(self, live):
+        """A run waits if something in it waits for somebody, and nothing is under way in it or below it."""
+        state = live.state
+        if state.paused or state.suspended or state.cancelling or state.failure is not None:
+            return
+
+        def is_idle(run):
+            below = [self.runs[child.child_run_id] for child in run.children.values()]
+            if any(one.state.paused or one.state.suspended or one.state.cancelling for one in below):
+                return None  # whatever it says
+            own = [key for key in self.attempts if key[0] == run.state.run_id]
+            waits = all(step.is_long for step in run.state.waiting.values())
+            rest = [is_idle(one) for one in below]
+            return None if None in rest else not own and waits and all(rest) and not run.state.held
+
+        idle = is_idle(live)
+        if idle is not None:
+            assert (state.status is RunStatus.WAITING) == idle, (state.run_id, state.idle_children)
+
     def check(self):
         accepted = {
             run for run, event in self.journal if isinstance(event, RunAccepted) and event.parent_run_id
@@ -207,6 +238,7 @@ class Household:
         ended = [event.child_run_id for _, event in self.journal if isinstance(event, ChildEnded)]
         assert len(ended) == len(set(ended))
         for run_id, live in self.runs.items():
+            self.check_status(live)
             waited_for = {
                 step.child.child_run_id for step in live.state.running.values() if step.child is not None
             }
