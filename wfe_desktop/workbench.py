@@ -38,6 +38,7 @@ from wfe_desktop.panels.problems import ProblemsPanel
 from wfe_desktop.panels.runs import RunsPanel
 from wfe_desktop.panels.state import StatePanel
 from wfe_desktop.panels.workflows import WorkflowsPanel
+from wfe_desktop.removing import Removing
 from wfe_desktop.running import LoadedRun, RunControl
 from wfe_desktop.settings import Settings
 from wfe_desktop.steering import Steering
@@ -127,7 +128,10 @@ class Workbench(QObject):
         )
         self.answering = Answering(services.engine, self.background, self.messages, self.editors, runs)
         kinship = Kinship(self.editors, runs, self.runs_model)
-        for part in (runs, self.steering, self.answering, kinship, bridge):
+        removing = Removing(
+            services.engine, self.background, self.messages, self.window, self.runs_panel, runs
+        )
+        for part in (runs, self.steering, self.answering, kinship, removing, bridge):
             part.setParent(self)
         runs.shown_changed.connect(self._show_run)
         runs.spans_changed.connect(self.runs_panel.timeline.refresh)
@@ -141,6 +145,7 @@ class Workbench(QObject):
         self._unsubscribe = [
             services.registry.subscribe(self._tools_changed.emit),
             services.engine.subscribe(bridge.take),
+            removing.close,
         ]
         self._take_catalog()
         self.library.attach(services)

@@ -249,6 +249,15 @@ class RunsModel(QAbstractTableModel):
         self.endResetModel()
         self.fetchMore(QModelIndex())
 
+    def remove(self, run_ids: Iterable[str]) -> None:
+        """These were deleted."""
+        for run_id in run_ids:
+            if (row := self._by_id.pop(run_id, None)) is not None:
+                place = self._rows.index(row)
+                self.beginRemoveRows(QModelIndex(), place, place)
+                del self._rows[place]
+                self.endRemoveRows()
+
     def fold(self, entries: Iterable[JournalEntry]) -> None:
         """Take events in, in journal order; each changed row is announced once."""
         changed: set[str] = set()

@@ -86,6 +86,8 @@ class RunsPanel(QWidget):
     run_chosen = Signal(str)
     stop_requested = Signal(str)
     steer_requested = Signal(str, str)
+    delete_requested = Signal(list)
+    """The ids of the runs that are selected and have ended; child runs, which go with their parent, are not among them."""
     fork_requested = Signal(str, str, int)
     node_chosen = Signal(str)
 
@@ -99,7 +101,7 @@ class RunsPanel(QWidget):
         self.view.setModel(model)
         self.view.setItemDelegate(_RunDelegate(ROW, self.view))
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setShowGrid(False)
         self.view.setMouseTracking(True)
         self.view.setWordWrap(False)
@@ -130,6 +132,7 @@ class RunsPanel(QWidget):
             lambda node_id, visit: self.fork_requested.emit(self._marked, node_id, visit)
         )
         model.rowsInserted.connect(self._settle)
+        model.rowsRemoved.connect(self._settle)
         model.modelReset.connect(self._settle)
         self._ticker = QTimer(self)
         self._ticker.setInterval(TICK_MS)
@@ -204,6 +207,17 @@ class RunsPanel(QWidget):
         action.triggered.connect(lambda: self.steer_requested.emit(what, run.run_id))
         return action
 
+    def _delete_action(self, run: RunRow, menu: QMenu) -> QAction:
+        """For all that are selected, if the run is one of them; else for the run alone."""
+        chosen = [self.model.run_at(index.row()) for index in self.view.selectionModel().selectedRows()]
+        if run not in chosen:
+            chosen = [run]
+        ended = [each.run_id for each in chosen if each.status.is_final and each.parent_run_id is None]
+        action = QAction("Delete…" if len(chosen) == 1 else f"Delete {len(ended)} ended runs…", menu)
+        action.setEnabled(bool(ended))
+        action.triggered.connect(lambda: self.delete_requested.emit(ended))
+        return action
+
     def _open_menu(self, at: QPoint) -> None:
         index = self.view.indexAt(at)
         if not index.isValid():
@@ -233,6 +247,7 @@ class RunsPanel(QWidget):
         again.triggered.connect(lambda: self.fork_requested.emit(run.run_id, "", 0))
         menu.addAction(again)
         menu.addAction(stop)
+        menu.addAction(self._delete_action(run, menu))
         menu.addSeparator()
         children = QAction("Child runs in the table, too", menu)
         children.setCheckable(True)
