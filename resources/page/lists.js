@@ -21,8 +21,8 @@ export class RunsView {
     this.text = h("input", { type: "search", placeholder: "Name, id or error", "aria-label": "Find by name, id or error", oninput: () => this.render() });
     this.active = h("ul", { class: "rows" });
     this.ended = h("ul", { class: "rows" });
-    this.activeTitle = h("h2", {}, "Under way");
-    this.endedTitle = h("h2", {}, "Recent");
+    this.activeTitle = h("h2", { hidden: true }, "Under way");
+    this.endedTitle = h("h2", { hidden: true }, "Recent");
     this.empty = h("p", { class: "empty", hidden: true });
     this.fault = h("p", { class: "fault", role: "alert", hidden: true });
     this.more = button("Load more", () => this.loadMore(), { hidden: true });
