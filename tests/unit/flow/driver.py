@@ -27,11 +27,20 @@ class Driver:
 
     @property
     def running(self):
-        return sorted(self.plan.topology.node_ids[node] for node in self.run.running)
+        return sorted(map(self._name, self.run.running))
+
+    def _name(self, key):
+        """A node's id, or ``node/item``."""
+        ids = self.plan.topology.node_ids
+        return f"{ids[key[0]]}/{key[1]}" if isinstance(key, tuple) else ids[key]
 
     @property
     def visits(self):
         return dict(zip(self.plan.topology.node_ids, self.run.visits, strict=True))
+
+    @property
+    def errors(self):
+        return dict(zip(self.plan.topology.node_ids, self.run.errors, strict=True))
 
     @property
     def statuses(self):
@@ -42,15 +51,15 @@ class Driver:
         if events and isinstance(event, RunContinued):
             self.attempts.clear()  # what ran is gone with the program
         if events and isinstance(event, StepCompleted | StepFailed):
-            self.attempts.pop(event.node, None)
+            self.attempts.pop(_label(event), None)
         self.journal += copy.deepcopy(events)
         for one in events:
             if isinstance(one, StepStarted):
                 node = self.plan.topology.index[one.node]
-                assert one.node not in self.attempts
-                if node in self.run.running:
+                assert _label(one) not in self.attempts
+                if _label(one) in self.running:
                     tool = self.catalog[self.plan.graph.nodes[node].function_name]
-                    self.attempts[one.node] = prepare(self.run, node, tool, one, Path())
+                    self.attempts[_label(one)] = prepare(self.run, node, tool, one, Path())
         self.attempts = {name: attempt for name, attempt in self.attempts.items() if name in self.running}
         return events
 
@@ -65,9 +74,10 @@ class Driver:
         assert not run.todo
         assert all(count >= 0 for count in (*run.unresolved, *run.busy))
         assert len(run.path) == sum(run.visits)
-        assert all(run.step_status[node] is StepStatus.RUNNING for node in run.running)
+        nodes = {key[0] if isinstance(key, tuple) else key for key in run.running}
+        assert all(run.step_status[node] is StepStatus.RUNNING for node in nodes)
         assert set(self.attempts) == set(self.running)
-        for node in run.running:
+        for node in nodes:
             assert all(
                 not topology.is_back[edge] or run.edges[edge] == UNRESOLVED
                 for edge in topology.outgoing[node]
@@ -75,3 +85,7 @@ class Driver:
         assert run.status.is_final == (not run.running)
         if run.status.is_final:
             assert run.completed_at is not None
+
+
+def _label(event):
+    return event.node if event.item is None else f"{event.node}/{event.item}"

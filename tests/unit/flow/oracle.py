@@ -45,8 +45,20 @@ class Step:
 
 
 @dataclass
+class Items:
+    """The items of a step with ``for_each``; ``pending`` and ``open`` are indexes."""
+
+    values: list[Any]
+    wires: list[EdgeDefinition]
+    results: dict[int, Any] = field(default_factory=dict)
+    pending: list[int] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+    error: str | None = None
+
+
+@dataclass
 class Oracle:
-    """One run. ``path`` are the node ids in the order of their starts (those of one moment in any order)."""
+    """One run. ``running`` are node ids, or ``node/item`` for an item of a step with ``for_each``. ``path`` are the node ids in the order of their starts (those of one moment in any order)."""
 
     graph: GraphDefinition
     tools: Mapping[str, OracleTool]
@@ -69,6 +81,8 @@ class Oracle:
         self.resolved = dict.fromkeys(range(len(self.edges)), UNRESOLVED)
         self.queued: dict[str, list[EdgeDefinition]] = {}  # they wait for tokens; with their taken wires
         self.running: dict[str, Step] = {}
+        self.items: dict[str, Items] = {}
+        self.over: list[str] = []  # of these, those that end next
         self.finished: list[str] = []
         self.failing = False
         self.ended_early = False
@@ -132,9 +146,17 @@ class Oracle:
         for name in self.entries:
             self._start(name)
         self._settle()
+        self._end_items()
 
     def complete(self, name: str) -> None:
-        """The running step of this node ends, as its tool says."""
+        """The running step of this node, or item of it, ends as its tool says."""
+        if "/" in name:
+            self._complete_item(*name.split("/"))
+        else:
+            self._complete_step(name)
+        self._end_items()
+
+    def _complete_step(self, name: str) -> None:
         step = self.running.pop(name)
         node = self.nodes[name]
         tool = self.tools[node.function_name]
@@ -149,13 +171,80 @@ class Oracle:
             self.results[name] = result
             self._apply(node, result, takes_state=tool.takes_state)
             self._follow(node, "success")
+        self._after(name)
+
+    def _after(self, name: str) -> None:
         if not self.failing and self._exits(name):
             self.status = COMPLETED
             self.running.clear()
+            self.items.clear()
             self.queued.clear()
             self.ended_early = True
             return
         self._settle()
+
+    # ------------------------------------------------------------------------------------------------- items
+
+    def _open_items(self, node: NodeDefinition, wires: list[EdgeDefinition]) -> None:
+        self.now[node.id] = RUNNING
+        self.visits[node.id] += 1
+        self.path.append(node.id)
+        items = self.items[node.id] = Items([], wires)
+        scope = Scope(state=self.state, steps=self, visit=self.visits[node.id])
+        try:
+            items.values = compile_expression(node.for_each).evaluate(scope)
+        except ExpressionError as error:
+            items.error = str(error)
+        items.pending = list(range(len(items.values)))
+        self._start_items(node)
+
+    def _start_items(self, node: NodeDefinition) -> None:
+        """As many as may be under way at once; when none is and none will, the step ends next."""
+        items = self.items[node.id]
+        while items.pending and len(items.open) < (node.max_parallel or 64) and not items.error:
+            if self.failing:
+                break
+            item = items.pending.pop(0)
+            items.open.add(item)
+            values = self._values(node, items.wires, item)
+            self.running[f"{node.id}/{item}"] = Step(values, copy.deepcopy(self.state), self.visits[node.id])
+        if not items.open and (items.error or not items.pending):
+            self.over.append(node.id)
+
+    def _complete_item(self, name: str, number: str) -> None:
+        step, node, items = self.running.pop(f"{name}/{number}"), self.nodes[name], self.items[name]
+        tool = self.tools[node.function_name]
+        items.open.remove(int(number))
+        try:
+            result = tool.call(copy.deepcopy(step.arguments), copy.deepcopy(step.state))
+        except Exception as error:  # noqa: BLE001 - a tool may raise anything
+            if node.on_item_error == "collect":
+                items.results[int(number)] = {"error_type": type(error).__name__}
+            else:
+                items.error = items.error or str(error)
+        else:
+            items.results[int(number)] = result
+            if tool.takes_state:
+                self._change(result)
+        self._start_items(node)
+        self._settle()
+
+    def _end_items(self) -> None:
+        """Steps whose items have all ended end one after another, before anything else happens."""
+        while self.over and self.status == RUNNING:
+            name = self.over.pop(0)
+            node, items = self.nodes[name], self.items.pop(name)
+            self.finished.append(name)
+            self.errors[name] = None
+            if items.error:
+                self._fail(node, RuntimeError(items.error))
+            else:
+                self.now[name] = COMPLETED
+                self.results[name] = [items.results[number] for number in sorted(items.results)]
+                self._apply(node, self.results[name], takes_state=False)
+                self._follow(node, "success")
+            self._after(name)
+        self.over.clear()
 
     def grant(self, name: str) -> None:
         """The queued step of this node has its tokens and starts."""
@@ -183,6 +272,9 @@ class Oracle:
         changes = dict(result) if takes_state else {}
         if node.save_as is not None:
             changes[node.save_as] = result
+        self._change(changes)
+
+    def _change(self, changes: dict[str, Any]) -> None:
         for key, value in changes.items():
             reducer = self.graph.reducers.get(key, "replace")
             if key in self.state and reducer == "add":
@@ -244,7 +336,7 @@ class Oracle:
                 pass
         if self.failing:
             self.queued.clear()
-        if not self.running and not self.queued:
+        if not self.running and not self.queued and (self.failing or not self.items):
             self.status = FAILED if self.failing else COMPLETED
 
     def _resolve_edges(self) -> bool:
@@ -305,6 +397,11 @@ class Oracle:
     def _start(self, name: str, again: Loop | None = None) -> None:
         node = self.nodes[name]
         wires = self._wires(node)  # before the reset: the wires of the pass just ended count
+        if node.for_each is not None:
+            if again is not None:
+                self._reset(again)
+            self._open_items(node, wires)
+            return
         arguments = self._values(node, wires)
         if again is not None:
             self._reset(again)
@@ -330,8 +427,14 @@ class Oracle:
             and self.resolved[number] == TAKEN
         ]
 
-    def _values(self, node: NodeDefinition, taken: list[EdgeDefinition]) -> dict[str, Any]:
+    def _values(
+        self, node: NodeDefinition, taken: list[EdgeDefinition], item: int | None = None
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        scope = Scope(state=self.state, steps=self, visit=self.visits[node.id] + 1)
+        if item is not None:  # its step has begun
+            scope = Scope(state=self.state, steps=self, visit=self.visits[node.id], index=item)
+            scope.item = self.items[node.id].values[item]
         for parameter in self.tools[node.function_name].parameters:
             wires = [edge for edge in taken if edge.to_port == parameter]
             if wires:
@@ -339,9 +442,7 @@ class Oracle:
                 value = self.results[latest.from_node]
                 found[parameter] = value if latest.from_port in (None, "result") else value[latest.from_port]
             elif parameter in node.bindings:
-                found[parameter] = compile_expression(node.bindings[parameter]).evaluate(
-                    Scope(state=self.state, steps=self, visit=self.visits[node.id] + 1)
-                )
+                found[parameter] = compile_expression(node.bindings[parameter]).evaluate(scope)
             elif parameter in node.parameters:
                 found[parameter] = node.parameters[parameter]
             elif parameter in self.state:

@@ -58,11 +58,16 @@ def make_catalog():
 
 
 @st.composite
-def graphs(draw, *, ordered_only=False):
-    """A graph without errors. ``ordered_only``: nothing in it depends on the order in which steps complete."""
+def graphs(draw, *, ordered_only=False, items=False):
+    """A graph without errors. ``ordered_only``: nothing in it depends on the order in which steps complete.
+
+    ``items``: there are nodes with ``for_each`` in it, too.
+    """
     count = draw(st.integers(1, 8))
     names = [f"n{number}" for number in range(count)]
     nodes = [draw(_nodes(name, number, ordered_only)) for number, name in enumerate(names)]
+    if items:
+        nodes = [draw(_with_items(node)) if draw(st.integers(0, 2)) == 0 else node for node in nodes]
     forward = draw(_forward_edges(nodes, ordered_only))
     back = draw(_back_edges(nodes, forward))
     edges = list({_key(edge): edge for edge in (*forward, *back)}.values())
@@ -114,6 +119,25 @@ def _nodes(draw, name, number, ordered_only):
     )
 
 
+@st.composite
+def _with_items(draw, node):
+    item = {"a": draw(st.sampled_from(["item", "item + index", "state.get('total', 0) + item"]))}
+    return node.model_copy(
+        update={
+            "for_each": draw(
+                st.one_of(
+                    st.sampled_from(["[1, 2, 3]", "[5]", "[]", "[visit, 4, state.get('total', 0), 2]"]),
+                    _rarely("state.missing", "[3, 1]"),
+                )
+            ),
+            "max_parallel": draw(st.sampled_from([None, 1, 2])),
+            "on_item_error": draw(st.sampled_from(["fail", "collect"])),
+            "bindings": {**node.bindings, **item},
+            "save_as": None,
+        }
+    )
+
+
 def _conditions(names, ordered_only):
     always = [None, None, None, "visit % 2 == 1", "visit > 1", "visit < 2", "else", "else"]
     if ordered_only:
@@ -161,7 +185,7 @@ def _forward_edges(draw, nodes, ordered_only):
 @st.composite
 def _wire_or_flow(draw, source, target, condition):
     ports = {}
-    if draw(st.booleans()):
+    if draw(st.booleans()) and source.for_each is None:  # its result is a list, which no tool here takes
         ports = {
             "from_port": draw(st.sampled_from(PORTS[source.function_name])),
             "to_port": draw(st.sampled_from(INPUTS[target.function_name])),

@@ -53,11 +53,20 @@ def compare(driver, oracle):
     assert driver.run.status.value == oracle.status
     if driver.run.status is RunStatus.COMPLETED and not oracle.ended_early:
         assert {name: status.value for name, status in driver.statuses.items()} == oracle.now
+        assert {name: error is None for name, error in driver.errors.items()} == {
+            name: error is None for name, error in oracle.errors.items()
+        }
 
 
 @MODEST
 @given(graphs(), ORDERS)
 def test_p10_the_engine_decides_as_the_rules_say(graph, order):
+    drive_both(graph, order)
+
+
+@MODEST
+@given(graphs(items=True), ORDERS)
+def test_items_go_as_the_rules_say(graph, order):
     drive_both(graph, order)
 
 
