@@ -66,7 +66,7 @@ def test_p10_the_engine_decides_as_the_rules_say(graph, order):
 
 @MODEST
 @given(graphs(items=True), ORDERS)
-def test_items_go_as_the_rules_say(graph, order):
+def test_p10_items_go_as_the_rules_say(graph, order):
     drive_both(graph, order)
 
 
