@@ -98,7 +98,7 @@ class Client:
     def __init__(
         self, address: str = DEFAULT_ADDRESS, *, token: str | None = None, timeout_s: float = 30.0
     ) -> None:
-        """``token``: left out, that of ``WFE_API_TOKEN``. ``timeout_s``: for each request, its answer included."""
+        """``token``: left out, that of ``WFE_API_TOKEN``, or of the user's own servers where one is needed. ``timeout_s``: for each request, its answer included."""
         self._client = AsyncClient(address, token=token, timeout_s=timeout_s)
         self._thread = _LoopThread(self._client)
         self._at_exit = weakref.finalize(self, self._thread.close)

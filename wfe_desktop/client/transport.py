@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import platform
 from collections.abc import Hashable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import platformdirs
 import pydantic
 from yarl import URL
 
@@ -20,6 +22,7 @@ from wfe_desktop.client.errors import ConnectionFailed, ServerTimedOut, Workflow
 T = TypeVar("T")
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:8000"
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class _Model(Protocol):
@@ -62,18 +65,34 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def find_token(address: str) -> str:
+    """The token of ``WFE_API_TOKEN``, or none.
+
+    Where the system does not tell a server whose program asks (it does on Linux), and for this machine only: else that
+    of the user's own servers, out of the user's data folder.
+    """
+    token = os.environ.get("WFE_API_TOKEN", "").strip()
+    if token or platform.system() == "Linux" or URL(address).host not in LOOPBACK:
+        return token
+    try:
+        path = platformdirs.user_data_path("agent-workflow-engine", appauthor=False) / "api-token"
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 class Transport:
     """A session with one server. For one event loop."""
 
     def __init__(
         self, address: str = DEFAULT_ADDRESS, *, token: str | None = None, timeout_s: float = 30.0
     ) -> None:
-        """``token``: left out, that of ``WFE_API_TOKEN``. ``timeout_s``: for each request, its answer included."""
+        """``token``: left out, what ``find_token`` finds. ``timeout_s``: for each request, its answer included."""
         if not address.startswith(("http://", "https://")):
             raise ValueError(f"{address} is no address; give it as {DEFAULT_ADDRESS}")
         self.address = address.rstrip("/")
         self._timeout_s = timeout_s
-        token = token if token is not None else os.environ.get("WFE_API_TOKEN", "").strip()
+        token = token if token is not None else find_token(address)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
         self._closed = False

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import aiohttp
 import pytest
 
 from tests.integration.server.conftest import read_reply
+from wfe_desktop.client import AsyncClient
+from wfe_desktop.client.transport import find_token
 from wfe_desktop.logs import logging_to
 from wfe_desktop.server import app, peers
 from wfe_desktop.server.app import start_server
@@ -183,6 +186,15 @@ class TestWhereOwnersCannotBeTold:
         assert (await send_raw(f"GET /health HTTP/1.1\r\n{host}\r\n\r\n".encode())).status == 401
         auth = f"Authorization: Bearer {server.token}"
         assert (await send_raw(f"GET /health HTTP/1.1\r\n{host}\r\n{auth}\r\n\r\n".encode())).status == 200
+
+    async def test_the_client_finds_it_by_itself_where_the_system_is_not_linux(self, server, monkeypatch):
+        monkeypatch.setattr(platform, "system", lambda: "Darwin")
+        async with AsyncClient(server.address) as client:
+            assert (await client.health()).status == "healthy"
+        assert find_token(server.address) == server.token
+        assert find_token("http://somewhere.example:8000") == ""
+        monkeypatch.setattr(platform, "system", lambda: "Linux")
+        assert find_token(server.address) == ""
 
     async def test_a_second_server_of_the_user_takes_the_same_token(self, server, services):
         other = await start_server(services, "127.0.0.1", 0)
