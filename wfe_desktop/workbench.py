@@ -402,7 +402,7 @@ class Workbench(QObject):
     # --------------------------------------------------------------------------------------------- the database
 
     def open_page(self) -> None:
-        """Open the server's documentation in a browser.
+        """Open the runs in a browser.
 
         A token it asks for goes by way of the clipboard: an address is kept in histories and seen among the processes.
         """
@@ -413,7 +413,7 @@ class Workbench(QObject):
             self.messages.info(
                 "The page asks for the server's token. It is on the clipboard: paste it there."
             )
-        QDesktopServices.openUrl(QUrl(f"{self.address}/docs"))
+        QDesktopServices.openUrl(QUrl(f"{self.address}/"))
 
     def _store(self, editor: Editor, then: object) -> None:
         if self.runs is None:

@@ -19,7 +19,7 @@ def test_a_click_on_the_address_opens_its_page(hand: Hand, opened: list[str]):
     QGuiApplication.clipboard().setText("mine")
     hand.bench.set_address("http://127.0.0.1:8000", "")
     hand.bench.window.status.server.click()
-    assert opened == ["http://127.0.0.1:8000/docs"]
+    assert opened == ["http://127.0.0.1:8000/"]
     assert QGuiApplication.clipboard().text() == "mine"
 
 
@@ -28,7 +28,7 @@ def test_a_token_that_the_page_asks_for_goes_by_the_clipboard_and_not_by_the_add
 ):
     hand.bench.set_address("http://127.0.0.1:8000", "", "s3cret")
     hand.bench.window.status.server.click()
-    assert opened == ["http://127.0.0.1:8000/docs"]
+    assert opened == ["http://127.0.0.1:8000/"]
     assert QGuiApplication.clipboard().text() == "s3cret"
     assert "clipboard" in hand.bench.messages.history[-1].text
     assert not any("s3cret" in message.text for message in hand.bench.messages.history)
