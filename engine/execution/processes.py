@@ -81,6 +81,10 @@ class ToolProcess:
                 return _read_outcome(*content)
         return None
 
+    def is_gone(self) -> bool:
+        """Whether it has ended already, where the system tells without a wait."""
+        return hasattr(os, "waitid") and _has_exited(self._process.pid, patience_s=0.0)
+
     def kill(self) -> None:
         """End it and its children at once. Any thread."""
         with self._killing:
@@ -205,6 +209,9 @@ class ProcessPool:
         except StepError as error:
             self._end(attempt, fail(attempt, error))
             return process
+        if process is not None and process.is_gone():
+            process.end()  # it died after its last step: this one has nothing to do with it
+            process = None
         if process is None:
             process = self._start(attempt)
             if process is None:

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -189,3 +190,9 @@ def double(number: int) -> int:
 def doze(pause_s: float) -> str:
     time.sleep(pause_s)
     return "awake"
+
+
+def die_afterwards() -> int:
+    """Its process ends a little after the tool has."""
+    threading.Timer(0.05, os._exit, (3,)).start()
+    return os.getpid()

@@ -534,3 +534,23 @@ def test_p8_what_follows_a_timeout_starts_though_no_worker_of_the_pool_reported_
     a = {"function_name": "slow", "timeout_s": 0.05, "isolation": "thread"}
     run = bench.run(make_graph({"a": a, "b": "after"}, ["a! -> b"]))
     assert (run.status, run.steps["b"].status) == (RunStatus.COMPLETED, StepStatus.COMPLETED)
+
+
+def test_p15_a_process_that_dies_after_its_step_takes_no_other_step_along(tmp_path):
+    bench = Bench(AppConfig(database_url=f"sqlite:///{tmp_path}/w.db", workers=1))
+    bench.tools.register_tool("die_afterwards", tools.die_afterwards, "")
+    bench.tools.register_tool("get_pid", tools.get_pid, "")
+    victim = bench.run(
+        make_graph({"a": {"function_name": "die_afterwards", "isolation": "process", "save_as": "pid"}})
+    )
+    pid = victim.current_state.data["pid"]
+    deadline = time.monotonic() + 20
+    while "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():  # dead, and waited for by nobody yet
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    after = bench.run(
+        make_graph({"a": {"function_name": "get_pid", "isolation": "process", "save_as": "pid"}})
+    )
+    assert after.status is RunStatus.COMPLETED, after.error_message
+    assert after.current_state.data["pid"] != pid
+    bench.close()
