@@ -205,7 +205,8 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
 
     Fixtures take it to start and stop what needs a loop: ``loop.run_until_complete(server.close())``.
     """
-    if _runs_on_plain_asyncio(request.node):
+    is_plain = _runs_on_plain_asyncio(request.node)
+    if is_plain:
         loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
     else:
         import qasync
@@ -224,6 +225,9 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
     asyncio.set_event_loop(None)
+    if not is_plain:
+        del loop
+        gc.collect()  # its timers are Qt's: a worker of a later test must not be the one that finds them
 
 
 @pytest.fixture(scope="session")
