@@ -58,6 +58,7 @@ def draw_lines(path: Path, title: str, x_label: str, y_label: str, lines: Mappin
     for name, colour in sorted(zip(lines, COLOURS, strict=False), key=lambda item: ends[item[0]]):
         bottom = max(ends[name], bottom + 15)
         out.append(_text(WIDTH - RIGHT + 8, bottom, name, colour=colour))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*out, "</svg>", ""]), encoding="utf-8")
 
 
