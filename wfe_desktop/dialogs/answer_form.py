@@ -8,10 +8,11 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from engine.errors import ValidationError
 from engine.model.tool import InputPort, PortType
+from wfe_desktop.dialogs.buttons import make_buttons
 from wfe_desktop.forms.controls import line, words
 from wfe_desktop.forms.field_row import FieldRow
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, free_spec, make_spec
@@ -57,26 +58,11 @@ class AnswerForm(QDialog):
         layout.addStretch(1)
         outer.addWidget(scrolled(body), 1)
         outer.addWidget(line())
-        outer.addLayout(self._make_buttons())
+        buttons, self.send_button, self.cancel_button = make_buttons(self, "Answer", "Not now")
+        outer.addLayout(buttons)
         wanted = body.sizeHint().height() + 2 * MARGIN + self.send_button.sizeHint().height() + 3 * SPACE
         self.resize(INSPECTOR_WIDTH + 40 * SPACE, min(wanted, MOST_HEIGHT))
         self._all_rows[0].editor.field.setFocus()
-
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setContentsMargins(MARGIN, 3 * SPACE, MARGIN, 3 * SPACE)
-        row.setSpacing(2 * SPACE)
-        self.cancel_button = QPushButton("Not now")
-        self.cancel_button.setAutoDefault(False)
-        self.cancel_button.clicked.connect(self.reject)
-        self.send_button = QPushButton("Answer")
-        self.send_button.setProperty("accent", "true")
-        self.send_button.setDefault(True)
-        self.send_button.clicked.connect(self.accept)
-        row.addStretch(1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.send_button)
-        return row
 
     @property
     def _all_rows(self) -> list[FieldRow]:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from engine.flow.values import same_json
+from wfe_desktop.dialogs.buttons import make_buttons
 from wfe_desktop.forms.controls import ComboBox, line, words
 from wfe_desktop.forms.field_row import FieldRow
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind
@@ -80,7 +81,8 @@ class ForkForm(QDialog):
         layout.addStretch(1)
         outer.addWidget(scrolled(body), 1)
         outer.addWidget(line())
-        outer.addLayout(self._make_buttons())
+        buttons, self.run_button, self.cancel_button = make_buttons(self, "Run", "Cancel")
+        outer.addLayout(buttons)
         wanted = body.sizeHint().height() + 2 * MARGIN + self.run_button.sizeHint().height() + 3 * SPACE
         self.resize(INSPECTOR_WIDTH + 40 * SPACE, min(wanted, MOST_HEIGHT))
         self.run_button.setFocus()
@@ -102,22 +104,6 @@ class ForkForm(QDialog):
                 )
             )
         layout.addWidget(row)
-        return row
-
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setContentsMargins(MARGIN, 3 * SPACE, MARGIN, 3 * SPACE)
-        row.setSpacing(2 * SPACE)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setAutoDefault(False)
-        self.cancel_button.clicked.connect(self.reject)
-        self.run_button = QPushButton("Run")
-        self.run_button.setProperty("accent", "true")
-        self.run_button.setDefault(True)
-        self.run_button.clicked.connect(self.accept)
-        row.addStretch(1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.run_button)
         return row
 
     @property

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from engine.model.tool import InputPort
+from wfe_desktop.dialogs.buttons import make_buttons
 from wfe_desktop.forms.controls import line, words
 from wfe_desktop.forms.field_row import FieldRow
 from wfe_desktop.forms.fields import UNSET, FieldSpec, Kind, make_spec
@@ -67,27 +68,12 @@ class RunForm(QDialog):
         layout.addStretch(1)
         outer.addWidget(scrolled(body), 1)
         outer.addWidget(line())
-        outer.addLayout(self._make_buttons())
+        buttons, self.run_button, self.cancel_button = make_buttons(self, "Run", "Cancel")
+        outer.addLayout(buttons)
         wanted = body.sizeHint().height() + 2 * MARGIN + self.run_button.sizeHint().height() + 3 * SPACE
         self.resize(INSPECTOR_WIDTH + 40 * SPACE, min(wanted, MOST_HEIGHT))
         first = next(iter(self.rows.values()), self.others)
         first.editor.field.setFocus()
-
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setContentsMargins(MARGIN, 3 * SPACE, MARGIN, 3 * SPACE)
-        row.setSpacing(2 * SPACE)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setAutoDefault(False)
-        self.cancel_button.clicked.connect(self.reject)
-        self.run_button = QPushButton("Run")
-        self.run_button.setProperty("accent", "true")
-        self.run_button.setDefault(True)
-        self.run_button.clicked.connect(self.accept)
-        row.addStretch(1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.run_button)
-        return row
 
     @property
     def state(self) -> dict[str, Any]:
