@@ -146,7 +146,7 @@ class RunCalls(Transport):
     async def delete_runs(self, run_ids: Sequence[str]) -> RunsDelete:
         """Delete runs that have ended for good, each with its child runs; what became of each."""
         body = {"run_ids": list(run_ids)}
-        return await self._call("POST", "/graph/runs/delete", RunsDelete, body=body)
+        return await self._call("POST", "/history/delete", RunsDelete, body=body)
 
     async def prune_runs(self, days: float | None = None, runs: int | None = None) -> RunsPrune:
         """Delete runs that ended more than so many days ago, and all but the newest so many; how many are gone.

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from engine.errors import ConflictError, RunNotFound
-from wfe_desktop.server.payloads import MAX_PAGE, AnswerBody, Id, Request
+from wfe_desktop.server.payloads import MAX_PAGE, AnswerBody, Id, Request, Seq
 from wfe_desktop.server.routing import Answer, Call, NoQuery, Notes, RouteTable
 from wfe_desktop.server.run_routes import settled
 
@@ -27,9 +27,9 @@ class PruneRequest(Request):
         float | None,
         Field(ge=0, le=100_000, description="Delete runs that ended more than so many days ago."),
     ] = None
-    runs: Annotated[
-        int | None, Field(ge=0, le=2**53, description="Delete all but the newest so many that have ended.")
-    ] = None
+    runs: Annotated[Seq | None, Field(description="Delete all but the newest so many that have ended.")] = (
+        None
+    )
 
 
 class RunsDelete(AnswerBody):
@@ -71,7 +71,7 @@ async def delete_run(call: Call[NoQuery]) -> Answer:
 
 @table.with_body(
     "POST",
-    "/graph/runs/delete",
+    "/history/delete",
     "Delete many runs",
     body=DeleteRequest,
     answers={200: RunsDelete},

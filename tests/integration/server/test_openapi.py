@@ -244,7 +244,7 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
         without.setitem(sys.modules, "prometheus_client", None)
         await check("GET", "/metrics", 501)
     await check("DELETE", "/graph/runs/{run_id}", 204, names=failed)
-    await check("POST", "/graph/runs/delete", 200, json={"run_ids": [going["run_id"], "nope"]})
+    await check("POST", "/history/delete", 200, json={"run_ids": [going["run_id"], "nope"]})
     await check("POST", "/history/prune", 200, json={"runs": 1})
     await check("DELETE", "/graph/{graph_id}", 204, names=graph)
     await check_the_errors(check)
