@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import cast
 
 from PySide6.QtCore import QObject
 
-from engine.model.run import RunSnapshot, StepInfo
+from engine.model.run import RunSnapshot, RunSummary, StepInfo
 from engine.model.status import RunStatus
+from engine.storage.journal import StateManager
+from wfe_desktop.background import Background
 from wfe_desktop.editors import Editor, Editors
-from wfe_desktop.models.runs import RunsModel
 from wfe_desktop.running import RunControl
 
 
 class Kinship(QObject):
     """Says above the canvas whose child the shown run is, and which runs the selected step started. On the GUI thread."""
 
-    def __init__(self, editors: Editors, runs: RunControl, table: RunsModel) -> None:
+    def __init__(
+        self, states: StateManager, background: Background, editors: Editors, runs: RunControl
+    ) -> None:
         super().__init__()
-        self._editors, self._runs, self._table = editors, runs, table
+        self._states, self._background = states, background
+        self._editors, self._runs = editors, runs
         self._shown: dict[Editor, RunSnapshot] = {}
+        self._parents: dict[str, RunSummary | None] = {}
+        """By id, as far as they were asked for; None where a parent is still being read, or is no more."""
         for editor in editors:
             self._watch(editor)
         editors.opened.connect(self._watch)
@@ -41,6 +48,12 @@ class Kinship(QObject):
             self._shown[editor] = run
         self._show(editor)
 
+    def _take_parent(self, parent_run_id: str, parent: RunSummary | None) -> None:
+        self._parents[parent_run_id] = parent
+        for editor, run in list(self._shown.items()):
+            if run.parent_run_id == parent_run_id:
+                self._show(editor)
+
     def _show(self, editor: Editor) -> None:
         run = self._shown.get(editor)
         having = [step for step in run.steps.values() if step.child_run_ids] if run is not None else []
@@ -51,15 +64,22 @@ class Kinship(QObject):
         if step is not None:
             text = describe_children(editor.document.node_title(step.node_id), step, run.status)
         elif run.parent_run_id is not None:
-            text = self._describe_parent(run)
+            text = self._describe_parent(run, run.parent_run_id)
         else:  # it stays in sight: coming and going, it would move the canvas under the pointer
             text = "Steps of this run have started others: select one to show them"
         children = step.child_run_ids if step is not None else ()
         editor.family_bar.show_family(text, run.parent_run_id, children)
 
-    def _describe_parent(self, run: RunSnapshot) -> str:
-        parent = self._table.find_run(run.parent_run_id or "")
-        of = f"a run of “{parent.name}”" if parent is not None else "another run"
+    def _describe_parent(self, run: RunSnapshot, parent_run_id: str) -> str:
+        if parent_run_id not in self._parents:
+            self._parents[parent_run_id] = None
+            self._background.run(
+                partial(self._states.find_run, parent_run_id),
+                partial(self._take_parent, parent_run_id),
+                owner=self,
+            )
+        parent = self._parents[parent_run_id]
+        of = f"a run of “{parent.graph_name}”" if parent is not None else "another run"
         return f"The step “{run.parent_node_id}” of {of} started this run"
 
 

@@ -127,7 +127,7 @@ class Workbench(QObject):
             services.engine, self.background, self.messages, self.editors, runs, self.runs_model
         )
         self.answering = Answering(services.engine, self.background, self.messages, self.editors, runs)
-        kinship = Kinship(self.editors, runs, self.runs_model)
+        kinship = Kinship(services.states, self.background, self.editors, runs)
         removing = Removing(
             services.engine, self.background, self.messages, self.window, self.runs_panel, runs
         )

@@ -89,8 +89,8 @@ def test_a_node_says_that_its_child_runs_and_leads_to_it_and_back(hand: Hand, ga
     hand.click(bar.children_button)
     wait_until_shown(hand, "Child")
     bar = hand.editor.family_bar
-    hand.wait(bar.isVisible)
-    assert bar.text.text() == "The step “review” of a run of “Parent” started this run"
+    hand.wait(lambda: bar.text.text() == "The step “review” of a run of “Parent” started this run")
+    assert bar.isVisible()
     assert not in_sight(bar.children_button)
     gate.opened.set()
     wait_until(hand, RunStatus.COMPLETED)
