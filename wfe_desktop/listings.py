@@ -5,8 +5,8 @@ The database is opened for reading only, so that this works while another progra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import pydantic
 
 from engine.config import AppConfig
+from engine.errors import DatabaseError
 from engine.flow.validation import validate_graph
 from engine.model.problem import Problem, Severity
 from engine.storage.database import Database, open_database
@@ -41,7 +42,9 @@ def validate_file(path: Path, options: StartOptions, *, as_json: bool) -> int:
         problems = list(error.problems) or [Problem(Severity.ERROR, UNREADABLE, str(error))]
     else:
         config = options.to_config()
-        problems = validate_graph(graph, load_tools(config).list_tools(), config.resources)
+        with ExitStack() as stack:
+            find_workflow = _open_workflows(options, stack)
+            problems = validate_graph(graph, load_tools(config).list_tools(), config.resources, find_workflow)
     errors = [problem for problem in problems if problem.is_error]
     warnings = [problem for problem in problems if not problem.is_error]
     if as_json:
@@ -151,6 +154,15 @@ def load_tools(config: AppConfig) -> ToolRegistry:
 def _open_for_reading(options: StartOptions) -> Database:
     config = options.to_config()
     return Database(config.database_url, read_only=True)
+
+
+def _open_workflows(options: StartOptions, stack: ExitStack) -> Callable[[str], object] | None:
+    """What finds stored workflows until the stack closes; None where there is no database."""
+    try:
+        database = stack.enter_context(closing(_open_for_reading(options)))
+    except DatabaseError:
+        return None
+    return GraphManager(database).find_graph
 
 
 def _print_models(models: Sequence[pydantic.BaseModel]) -> None:

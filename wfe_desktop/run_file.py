@@ -108,7 +108,7 @@ def _open_services(options: StartOptions, spare: Path) -> Services:
 
 def _check(graph: GraphDefinition, services: Services) -> None:
     tools, resources = services.registry.list_tools(), services.engine.config.resources
-    for problem in validate_graph(graph, tools, resources):
+    for problem in validate_graph(graph, tools, resources, services.graphs.find_graph):
         notice(f"{problem.severity.value}: {problem.message}")
     refused = check_runnable(graph, tools, resources)
     if refused:

@@ -119,7 +119,7 @@ class Workbench(QObject):
         self.services = services
         self.inspector.workspace = services.config.workspace
         self.inspector.find_workflows = self.graphs_model.references
-        self.inspector.resources = self.checker.resources = services.config.resources
+        self.inspector.resources = services.config.resources
         runs = self.runs = RunControl(
             services, bridge, self.background, self.messages, self.editors, self.runs_model, self.log_model
         )
@@ -146,6 +146,7 @@ class Workbench(QObject):
             services.registry.subscribe(self._tools_changed.emit),
             services.engine.subscribe(bridge.take),
             removing.close,
+            self.checker.attach(services),
         ]
         self._take_catalog()
         self.library.attach(services)
@@ -159,7 +160,6 @@ class Workbench(QObject):
         """The engine is about to close: take nothing more from it."""
         self.work.stop()
         self.library.detach()
-        self.checker.watch(None)
         self.editors.silence()
         if self.runs is not None:
             self.runs.close()

@@ -52,6 +52,20 @@ def find_uncacheable(graph: GraphDefinition, tools: Catalog) -> list[Problem]:
     return problems
 
 
+def find_vain_caches(graph: GraphDefinition, tools: Catalog) -> list[Problem]:
+    """A problem for every node with ``cache`` whose tool waits, or runs another graph: its results are not kept."""
+    problems = []
+    for node in graph.nodes:
+        tool = tools.get(node.function_name) if node.cache is not None else None
+        if tool is not None and tool.waits and why_not_cached(tool) is None:
+            message = (
+                f"{quote(node.id)}: the results of {quote(tool.name)} are not kept (cache), since its steps wait or run "
+                "another workflow; take cache away, or set it on nodes that do the work themselves"
+            )
+            problems.append(Problem(Severity.WARNING, "vain-cache", message, node_id=node.id, field="cache"))
+    return problems
+
+
 def why_not_cached(tool: Tool) -> str | None:
     """Why results of a tool must not be used again; None where they may."""
     if tool.takes_state:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from engine.errors import DatabaseError, GraphNotFound
 from engine.flow.secrets import is_secret
 from engine.flow.validation_findings import Findings, quote, show_value, suggest
 from engine.model.graph import RESULT_PORT, EdgeDefinition, GraphDefinition, NodeDefinition
@@ -27,6 +28,8 @@ _CONVERTIBLE: Final = {
 }
 """From, to: whether this works depends on the value."""
 _TRUTHS: Final = frozenset({"0", "off", "f", "false", "n", "no", "1", "on", "t", "true", "y", "yes"})
+_WORKFLOW: Final = "workflow"
+"""The format of a parameter that takes a stored workflow's id or name."""
 _MAX_DEPTH = 20
 _MAX_ITEMS = 1_000
 
@@ -44,6 +47,44 @@ def find_unknown_tools(graph: GraphDefinition, tools: Catalog, severity: Severit
         message = f"{quote(node.id)} uses the tool {quote(name)}, which is not registered{hints[name]}"
         problems.append(Problem(severity, "unknown-tool", message, node_id=node.id, field="function_name"))
     return problems
+
+
+def find_unknown_workflows(
+    graph: GraphDefinition, tools: Catalog, find_workflow: Callable[[str], object]
+) -> list[Problem]:
+    """A problem for every parameter that names a workflow of which ``find_workflow`` says that it is not stored.
+
+    A graph may name itself before it is stored. What a binding gives is known only when the step starts.
+    """
+    faults: dict[str, str | None] = {graph.name: None}
+    problems = []
+    for node in graph.nodes:
+        tool = tools.get(node.function_name)
+        for port in tool.inputs if tool is not None else ():
+            name = node.parameters.get(port.name)
+            if port.schema.get("format") != _WORKFLOW or port.name in node.bindings:
+                continue
+            if not isinstance(name, str):
+                continue
+            if name not in faults:
+                faults[name] = _why_not_found(name, find_workflow)
+            if faults[name] is not None:
+                message = f"{quote(node.id)} cannot run its workflow: {faults[name]}"
+                place = f"parameters.{port.name}"
+                problems.append(
+                    Problem(Severity.WARNING, "unknown-workflow", message, node_id=node.id, field=place)
+                )
+    return problems
+
+
+def _why_not_found(name: str, find_workflow: Callable[[str], object]) -> str | None:
+    try:
+        find_workflow(name)
+    except GraphNotFound as error:
+        return error.message
+    except DatabaseError:
+        return None  # nobody can tell now
+    return None
 
 
 def check_tools(graph: GraphDefinition, tools: Catalog, findings: Findings) -> None:

@@ -56,6 +56,7 @@ class Tool:
     ``takes_state``: it has a parameter named ``state`` and returns changes to the state ("state tool").
     ``takes_context``: it has a parameter named ``context`` (a ``ToolContext``); neither is among ``inputs``.
     ``takes_any``: it has ``**kwargs``, so parameters beyond ``inputs`` are allowed.
+    ``waits``: its return type says that its steps may wait, or run another graph.
     ``effects`` says what may be done with a call that a crash interrupted: ``once`` waits for a person's decision.
     ``state_reads`` / ``state_writes``: state keys it declares to read or write, where it does.
     ``version`` is a hash of its code; empty where that cannot be told, since ``unversioned``.
@@ -72,6 +73,7 @@ class Tool:
     takes_context: bool = False
     takes_any: bool = False
     is_async: bool = False
+    waits: bool = False
     state_reads: tuple[str, ...] = ()
     state_writes: tuple[str, ...] = ()
     effects: Effects = "idempotent"

@@ -216,9 +216,10 @@ class GraphManager:
         with self.database.read() as connection:
             deleted = connection.execute(query).first()
         if deleted is not None:
-            return f'the workflow "{deleted.name}" was deleted'
-        known = [graph.name for graph in self.list_graphs()]
-        return f'there is no workflow with the id or name "{reference}"{suggest(reference, known)}'
+            return f'the workflow "{deleted.name}" was deleted; name one that is stored'
+        known = suggest(reference, [graph.name for graph in self.list_graphs()])
+        todo = known or "; store it first, or name one that is stored"
+        return f'there is no workflow with the id or name "{reference}"{todo}'
 
     def list_graphs(self) -> list[GraphSummary]:
         """All graphs, the latest changed first."""

@@ -40,7 +40,8 @@ _HINT_FAULTS = (
     RecursionError,
 )
 
-_OUTCOMES = (EndRun, RunWorkflow, WaitForSignal, WaitUntil)
+_WAITS = (RunWorkflow, WaitForSignal, WaitUntil)
+_OUTCOMES = (EndRun, *_WAITS)
 
 
 def build_tool(name: str, function: Callable[..., Any], declared: ToolDeclaration | None = None) -> Tool:
@@ -104,6 +105,7 @@ class _Reader:
             takes_context=self._takes_context(),
             takes_any=extra is not None,
             is_async=_is_async(self._function),
+            waits=any(part in _WAITS for part in _parts(self._read_result())),
             state_reads=declared.state_reads or marked.state_reads,
             state_writes=declared.state_writes or marked.state_writes,
             effects=declared.effects or marked.effects or "idempotent",
@@ -235,7 +237,7 @@ class _Reader:
         return InputPort(spec.name, port_type(spec.schema), schema, spec.required, default, description)
 
     def _read_outputs(self, *, takes_state: bool) -> tuple[OutputPort, ...]:
-        hint = self._read_result()
+        hint = _without_outcomes(self._read_result())
         fields = _fields_of(hint)
         if RESULT_PORT in fields:
             raise self._fault(
@@ -250,10 +252,9 @@ class _Reader:
         """The hint of the result. One that only type checkers know is no fault: the result can be anything then."""
         annotation = self._signature.return_annotation
         try:
-            hint = Any if annotation is inspect.Signature.empty else self._resolve(annotation)
+            return Any if annotation is inspect.Signature.empty else self._resolve(annotation)
         except (NameError, SyntaxError, TypeError, AttributeError):
             return Any
-        return _without_outcomes(hint)
 
     def _fault(self, reason: str) -> ToolDefinitionError:
         return ToolDefinitionError(
@@ -341,12 +342,19 @@ def _as_json(default: Any) -> Any:
     return made
 
 
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """The members of a union; of anything else, itself."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
 def _without_outcomes(hint: Any) -> Any:
     """The hint without what stands for no result: a step that waits, or that ends the run."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        left = [part for part in typing.get_args(hint) if part not in _OUTCOMES]
-        return typing.Union[tuple(left)] if left else Any  # noqa: UP007 - the parts are known only now
-    return Any if hint in _OUTCOMES else hint
+    parts = _parts(hint)
+    left = tuple(part for part in parts if part not in _OUTCOMES)
+    if len(left) == len(parts):
+        return hint
+    return typing.Union[left] if left else Any  # noqa: UP007 - the parts are known only now
 
 
 def _fields_of(hint: Any) -> dict[str, tuple[Any, str]]:

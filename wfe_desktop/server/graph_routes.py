@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import hdrs
@@ -13,6 +14,7 @@ from engine.flow.validation import parse_graph, validate_graph
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
 from engine.model.run import GraphVersion
+from engine.model.tool import Catalog
 from wfe_desktop.server.failures import HttpError, refusal
 from wfe_desktop.server.payloads import (
     DiffQuery,
@@ -70,7 +72,8 @@ def read_graph(data: Any) -> GraphDefinition:
 async def _warnings(call: Call[Any], graph: GraphDefinition) -> list[Problem]:
     services = call.server.services
     tools, resources = services.registry.list_tools(), services.engine.config.resources
-    problems = await call.server.database.run(validate_graph, graph, tools, resources)
+    find_workflow = services.graphs.find_graph
+    problems = await call.server.database.run(validate_graph, graph, tools, resources, find_workflow)
     return [problem for problem in problems if not problem.is_error]
 
 
@@ -84,8 +87,8 @@ async def _warnings(call: Call[Any], graph: GraphDefinition) -> list[Problem]:
     notes=Notes(example=EXAMPLE, answer_headers={**ETAG, "Location": "Where the graph can be read."}),
 )
 async def create_graph(call: Call[NoQuery], graph: GraphDefinition) -> Answer:
-    """Errors in the graph are answered with 400, all of them at once. A tool that is not registered is a warning: it
-    may come later.
+    """Errors in the graph are answered with 400, all of them at once. A tool that is not registered, or a
+    workflow to run that is not stored, is a warning: it may come later.
     """
     graph_id = await call.server.database.run(call.server.services.graphs.create_graph, graph)
     return Answer(
@@ -112,7 +115,9 @@ async def check_graph(call: Call[NoQuery], data: Any) -> Answer:
     """Any JSON is answered with 200 and what is wrong with it."""
     services = call.server.services
     tools, resources = services.registry.list_tools(), services.engine.config.resources
-    problems = await call.server.database.run(_all_problems, data, tools, resources)
+    problems = await call.server.database.run(
+        _all_problems, data, tools, resources, services.graphs.find_graph
+    )
     errors = [problem for problem in problems if problem.is_error]
     return Answer(
         GraphValidated(
@@ -123,9 +128,11 @@ async def check_graph(call: Call[NoQuery], data: Any) -> Answer:
     )
 
 
-def _all_problems(data: Any, tools: dict[str, Any], resources: dict[str, int]) -> list[Problem]:
+def _all_problems(
+    data: Any, tools: Catalog, resources: dict[str, int], find_workflow: Callable[[str], object]
+) -> list[Problem]:
     graph, problems = parse_graph(data)
-    return problems if graph is None else validate_graph(graph, tools, resources)
+    return problems if graph is None else validate_graph(graph, tools, resources, find_workflow)
 
 
 @table.plain(

@@ -77,6 +77,20 @@ def test_the_workflow_is_chosen_from_those_there_are(hand: Hand, gate: Gate):
     assert hand.editor.document.find_node(node_id).parameters == {"graph": "Later"}
 
 
+def test_a_workflow_that_is_not_stored_is_a_problem_until_somebody_stores_it(hand: Hand):
+    hand.editor.document.replace(GraphDefinition(name="Parent", nodes=(run_child("review"),)), "test")
+    problems = hand.bench.problems_model
+
+    def is_told(text: str) -> bool:
+        return any(text in problems.index(row, 0).data() for row in range(problems.rowCount()))
+
+    hand.wait(lambda: is_told('there is no workflow with the id or name "Child"; store it first'))
+    graph_id = hand.services.graphs.create_graph(CHILD)
+    hand.wait(lambda: problems.rowCount() == 0)
+    hand.services.graphs.delete_graph(graph_id)
+    hand.wait(lambda: is_told('the workflow "Child" was deleted; name one that is stored'))
+
+
 def test_a_node_says_that_its_child_runs_and_leads_to_it_and_back(hand: Hand, gate: Gate):
     parent = start(hand, run_child("review", label="Review"))
     hand.wait(lambda: shown(hand).nodes["review"].runs_child)
@@ -159,7 +173,7 @@ def open_menu(panel: RunsPanel, row: int) -> None:
 def test_child_runs_are_in_the_table_when_they_are_asked_for(hand: Hand, gate: Gate):
     parent = start(hand, run_child("review"))
     table, panel = hand.bench.runs_model, hand.bench.runs_panel
-    assert table.rowCount() == 1
+    hand.wait(lambda: table.rowCount() == 1)
     open_menu(panel, 0)
     choose(hand, "Child runs in the table")
     hand.wait(lambda: table.rowCount() == 2)

@@ -20,6 +20,7 @@ from engine.model.status import RunStatus, StepStatus
 from engine.storage.database import open_database
 from engine.storage.graphs import GraphManager
 from engine.storage.kept_results import KeptResults
+from engine.tools.builtin.control import run_workflow
 from engine.tools.discovery import load_tools_dir
 from engine.tools.registry import ToolRegistry
 from tests.integration.engine.conftest import Bench, make_graph
@@ -250,6 +251,39 @@ def test_what_must_not_be_used_again_is_refused_with_the_reason(tmp_path):
         )
     assert shelf == {"n": 0}
     bench.close()
+
+
+def test_cache_on_a_tool_whose_steps_wait_or_run_a_workflow_is_pointed_out_and_does_no_harm(bench):
+
+    def pause() -> str | WaitUntil:
+        return WaitUntil(timedelta(0), "rested")
+
+    bench.tools.register(run_workflow)
+    bench.tools.register_tool("pause", pause, "")
+    bench.tools.register_tool("add", lambda a, b: a + b, "")
+    inner = {"function_name": "add", "parameters": {"a": 1, "b": 2}}
+    bench.graphs.create_graph(make_graph({"n": inner}, name="In"))
+    graph = make_graph(
+        {
+            "child": {"function_name": "run_workflow", "parameters": {"graph": "In"}, "cache": {}},
+            "rest": {"function_name": "pause", "cache": {}},
+        },
+        name="Out",
+    )
+    problems = validate_graph(graph, bench.tools.list_tools())
+    assert [(p.code, p.is_error, p.node_id, p.field) for p in problems] == [
+        ("vain-cache", False, "child", "cache"),
+        ("vain-cache", False, "rest", "cache"),
+    ]
+    assert problems[0].message == (
+        '"child": the results of "run_workflow" are not kept (cache), since its steps wait or run another workflow; '
+        "take cache away, or set it on nodes that do the work themselves"
+    )
+    for _ in range(2):
+        run = bench.run(graph)
+        assert run.status is RunStatus.COMPLETED
+        assert [run.steps[name].cached_from for name in ("child", "rest")] == [None, None]
+    assert bench.engine.clear_cache() == 0
 
 
 def test_equal_steps_at_the_same_time_may_both_run_and_do_no_harm(program):

@@ -8,7 +8,9 @@ import pytest
 
 from engine import EndRun, RunStatus, RunWorkflow, StepStatus, WaitForSignal
 from engine.config import AppConfig
-from engine.model.graph import RetryPolicy
+from engine.errors import DatabaseError
+from engine.flow.validation import validate_graph
+from engine.model.graph import GraphDefinition, NodeDefinition, RetryPolicy
 from engine.model.run import Waiting
 from engine.storage.tables import stored_values
 from engine.tools.builtin.control import fail, run_workflow, set_state
@@ -267,7 +269,11 @@ def test_a_failed_parent_that_is_retried_starts_a_new_child(nest):
             "Dubble",
             'there is no workflow with the id or name "Dubble"; did you mean "Double"?',
         ),
-        ("Gone", 'the workflow "Gone" was deleted'),
+        (
+            "Nowhere",
+            'there is no workflow with the id or name "Nowhere"; store it first, or name one that is stored',
+        ),
+        ("Gone", 'the workflow "Gone" was deleted; name one that is stored'),
         ("Twins", '2 workflows are named "Twins"; name one by its id: '),
     ],
 )
@@ -276,10 +282,34 @@ def test_a_graph_that_cannot_be_found_is_a_failure_that_says_what_there_is(nest,
     nest.graphs.delete_graph(nest.graphs.create_graph(make_graph({"a": "nothing"}, name="Gone")))
     for _ in range(2):
         nest.graphs.create_graph(make_graph({"a": "nothing"}, name="Twins"))
-    run = nest.run(parent_graph(name))
+    parent = parent_graph(name)
+    [problem] = validate_graph(parent, nest.tools.list_tools(), find_workflow=nest.graphs.find_graph)
+    assert problem.message.startswith(f'"child" cannot run its workflow: {message}')
+    assert (problem.code, problem.is_error) == ("unknown-workflow", False)
+    assert (problem.node_id, problem.field) == ("child", "parameters.graph")
+    run = nest.run(parent)
     assert run.status is RunStatus.FAILED
     assert f'Step "child" failed: {message}' in run.error_message
     assert nest.engine.get_execution_steps(run.run_id)[0].error_type == "GraphNotFound"
+
+
+def test_a_workflow_that_is_stored_or_known_only_to_the_run_is_no_problem(nest):
+    stored = nest.graphs.create_graph(double_graph())
+    tools, find = nest.tools.list_tools(), nest.graphs.find_graph
+    for name in (stored, "Double", "Parent"):  # a graph may run itself, also before it is stored
+        assert validate_graph(parent_graph(name), tools, find_workflow=find) == []
+    node = NodeDefinition(id="child", function_name=RUN, bindings={"graph": "state.which"})
+    assert validate_graph(GraphDefinition(name="Bound", nodes=(node,)), tools, find_workflow=find) == []
+    assert validate_graph(parent_graph("Nowhere"), tools) == [], "nobody said what there is"
+
+
+def test_what_a_closed_database_has_is_not_judged(nest):
+    nest.graphs.create_graph(double_graph())
+
+    def fail_to_read(name):
+        raise DatabaseError("the disk fails")
+
+    assert validate_graph(parent_graph("Nowhere"), nest.tools.list_tools(), find_workflow=fail_to_read) == []
 
 
 def test_a_child_whose_tools_are_missing_is_refused_and_the_step_fails(nest):

@@ -65,6 +65,19 @@ async def test_parents_and_children_name_each_other_in_state_steps_history_and_l
     assert (log[0]["data"]["parent_run_id"], log[0]["data"]["parent_node_id"]) == (state["run_id"], "each")
 
 
+async def test_a_workflow_that_is_not_stored_is_a_warning_until_it_is(ask, make_graph):
+    message = '"each" cannot run its workflow: there is no workflow with the id or name "Chain"'
+    status, answer = await ask("POST", "/graph/create", PARENT)
+    [warning] = answer["validation_warnings"]
+    assert (status, warning["code"], warning["field"]) == (201, "unknown-workflow", "parameters.graph")
+    assert warning["message"].startswith(message)
+    _, answer = await ask("POST", "/graph/validate", PARENT)
+    assert answer == {"is_valid": True, "errors": [], "warnings": [warning]}
+    await make_graph("add")
+    _, answer = await ask("POST", "/graph/validate", PARENT)
+    assert answer["warnings"] == []
+
+
 async def test_a_step_says_which_run_it_waits_for_and_cancel_reaches_it(ask, make_graph, gate, server):
     await make_graph("gate")
     node = {"id": "n0", "function_name": "run_workflow", "parameters": {"graph": "Chain"}}

@@ -1,11 +1,15 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.errors import ValidationError
+from engine.model.graph import GraphDefinition
+from engine.storage.database import Database
+from engine.storage.graphs import GraphManager
 from wfe_desktop.cli import has_display, main, make_parser, options_of
 from wfe_desktop.options import database_url
 from wfe_desktop.run_file import read_inputs
@@ -207,6 +211,22 @@ def test_validate_tells_every_problem_and_its_place(tmp_path, capsys):
     assert "broken.json" in capsys.readouterr().err
     assert main(["validate", str(tmp_path / "nowhere.json"), "--json"]) == 2
     assert "nowhere.json" in json.loads(capsys.readouterr().out)["errors"][0]["message"]
+
+
+def test_validate_looks_for_the_workflows_that_nodes_run_where_there_is_a_database(tmp_path, capsys):
+    path, address = tmp_path / "parent.json", f"sqlite:///{tmp_path / 'graphs.db'}"
+    node = '{"id": "call", "function_name": "run_workflow", "parameters": {"graph": "Child"}}'
+    path.write_text(f'{{"name": "Parent", "nodes": [{node}]}}')
+    assert main(["validate", str(path), "--database", address]) == 0
+    assert capsys.readouterr().out == ""
+    with closing(Database(address)) as database:
+        graphs = GraphManager(database)
+        assert main(["validate", str(path), "--database", address]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith('warning: node call, parameters.graph: "call" cannot run its workflow: ')
+        graphs.create_graph(GraphDefinition(name="Child"))
+        assert main(["validate", str(path), "--database", address]) == 0
+        assert capsys.readouterr().out == ""
 
 
 def test_without_a_database_there_is_nothing_to_list(tmp_path, capsys):
