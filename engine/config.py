@@ -61,6 +61,12 @@ class AppConfig(BaseModel):
         ge=0,
         description="So many results are kept for use again (cache), the newest; 0: all. None older than retention_days.",
     )
+    max_result_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1_024,
+        le=900_000_000,  # SQLite takes no row of a billion bytes
+        description="So much JSON a step may give, its changes to the state included; one that gives more fails.",
+    )
     max_depth: int = Field(
         default=32, ge=0, le=1_000, description="How deep runs may lie in runs whose steps run them."
     )

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from engine.errors import ArgumentError, ResultError, StepError, StepTimedOut, WorkflowError
 from engine.execution.output import Capture, StepLog
+from engine.execution.result_size import check_size, shorten_error
 from engine.execution.secrets import hide, hide_json, reveal_secret, were_revealed
 from engine.failpoints import failpoint
 from engine.flow.run_state import RunState
@@ -62,6 +63,7 @@ class Attempt:
     save_as: str | None
     context: ToolContext
     log: StepLog
+    max_result_bytes: int
     isolation: Isolation = "auto"
     timeout_s: float | None = None
     cache: CachePolicy | None = None
@@ -110,6 +112,7 @@ def prepare(
     tool: Tool,
     started: StepStarted,
     workspace: Path,
+    max_result_bytes: int,
     log: StepLog | None = None,
     on_progress: OnProgress | None = None,
 ) -> Attempt:
@@ -132,6 +135,7 @@ def prepare(
             run.run_id, started.node, started.visit, started.attempt, workspace, on_progress=on_progress
         ),
         log=log or StepLog(lambda *_: None),
+        max_result_bytes=max_result_bytes,
         isolation=definition.isolation,
         timeout_s=definition.timeout_s,
         # Not those for which a wire or an expression supplied something else.
@@ -205,7 +209,7 @@ def execute(attempt: Attempt) -> Outcome:
     with Capture(attempt.log):
         cpu_ns = time.thread_time_ns()
         try:
-            return _hide_in(attempt, finish(attempt, attempt.tool.function(**begin(attempt))))
+            return _settle(attempt, attempt.tool.function(**begin(attempt)))
         except BaseException as error:  # noqa: BLE001 - whatever a tool does is its step's failure
             return fail(attempt, error)
         finally:
@@ -216,7 +220,7 @@ async def execute_async(attempt: Attempt) -> Outcome:
     """Await the tool on this event loop. Raises nothing, cancellation aside."""
     with Capture(attempt.log):
         try:
-            return _hide_in(attempt, finish(attempt, await attempt.tool.function(**begin(attempt))))
+            return _settle(attempt, await attempt.tool.function(**begin(attempt)))
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it would end the loop of all others
@@ -292,6 +296,14 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked | Chil
     )
 
 
+def _settle(attempt: Attempt, returned: Any) -> Outcome:
+    """What the tool returned, as an event that may be kept."""
+    outcome = finish(attempt, returned)
+    is_state_tool = attempt.state is not None
+    check_size(attempt.tool.name, outcome, attempt.max_result_bytes, is_state_tool=is_state_tool)
+    return _hide_in(attempt, outcome)
+
+
 def _hide_in(attempt: Attempt, outcome: Outcome) -> Outcome:
     """The outcome without the value of any secret. The run's log says where one was taken out."""
     if not were_revealed():
@@ -364,11 +376,11 @@ def fail(attempt: Attempt, error: BaseException) -> StepFailed:
         node=started.node,
         visit=started.visit,
         attempt=started.attempt,
-        error=hide(str(error) if own else _describe(error)),
+        error=shorten_error(hide(str(error) if own else _describe(error))),
         error_type=getattr(error, "code", type(error).__name__)
         if isinstance(error, StepError)
         else type(error).__name__,
-        trace="" if own else hide(_tool_trace(error)),
+        trace="" if own else shorten_error(hide(_tool_trace(error))),
         duration_us=_duration_us(attempt),
         item=started.item,
     )

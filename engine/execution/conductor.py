@@ -101,7 +101,9 @@ class Conductor:
         self._recorder = Recorder(store, self._stopped, self._stand_still, self._call_later)
         self._executors = Executors(config.workers, self.post, self.report)
         cache = ResultCache(store.database, self.post, self.post_call, self._recorder.keep)
-        self._attempts = AttemptsUnderWay(self._executors, cache, config.workspace, self.post)
+        self._attempts = AttemptsUnderWay(
+            self._executors, cache, config.workspace, config.max_result_bytes, self.post
+        )
         self._open_child = open_child
         self._timers = Timers()
         self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken

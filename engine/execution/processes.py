@@ -23,7 +23,8 @@ from typing import Any, get_args
 from engine.errors import StepCrashed, StepError
 from engine.execution.attempts import Attempt, Outcome, fail, fail_cancelled, fail_timed_out
 from engine.execution.deadlines import Deadlines
-from engine.execution.frames import read_frame, write_frame
+from engine.execution.frames import FrameTooLarge, read_frame, write_frame
+from engine.execution.result_size import frame_limit, too_large
 from engine.execution.tool_process import MARK
 from engine.execution.tool_reference import NoReference, find_reference
 
@@ -71,14 +72,19 @@ class ToolProcess:
             write_frame(self._requests.fileno(), b"S", request)
         except OSError:
             return None
-        while (message := read_frame(self._replies)) is not None:
-            kind, content = message
-            if kind == b"L":
-                attempt.log.forward(*content)
-            elif kind == b"P":
-                attempt.context.progress(*content)
-            else:
-                return _read_outcome(*content)
+        limit = attempt.max_result_bytes
+        try:
+            while (message := read_frame(self._replies, frame_limit(limit))) is not None:
+                kind, content = message
+                if kind == b"L":
+                    attempt.log.forward(*content)
+                elif kind == b"P":
+                    attempt.context.progress(*content)
+                else:
+                    return _read_outcome(*content)
+        except FrameTooLarge as error:  # it measures itself: it does not do as we do any more
+            self.kill()
+            return fail(attempt, too_large(attempt.tool.name, f"{error.size:,}", limit))
         return None
 
     def is_gone(self) -> bool:
@@ -299,6 +305,7 @@ def _make_request(attempt: Attempt) -> dict[str, Any]:
         "secrets": attempt.secrets,
         "state": attempt.state,
         "save_as": attempt.save_as,
+        "max_result_bytes": attempt.max_result_bytes,
     }
 
 

@@ -88,7 +88,14 @@ def _run(request: dict[str, Any], tools: dict[str, Tool], replies: int) -> Outco
         on_progress=limit_progress(lambda *said: write_frame(replies, b"P", said)),
     )
     attempt = Attempt(
-        started, _NO_TOOL, request["values"], request["state"], request["save_as"], context, log
+        started,
+        _NO_TOOL,
+        request["values"],
+        request["state"],
+        request["save_as"],
+        context,
+        log,
+        request["max_result_bytes"],
     )
     attempt.secrets = request["secrets"]
     if key not in tools:

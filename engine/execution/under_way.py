@@ -33,12 +33,14 @@ class AttemptsUnderWay:
         executors: Executors,
         cache: ResultCache,
         workspace: Path,
+        max_result_bytes: int,
         post: Callable[[str, RunEvent], None],
     ) -> None:
         self.count = 0
         self._executors = executors
         self._cache = cache
         self._workspace = workspace
+        self._max_result_bytes = max_result_bytes
         self._post = post
         self._starts: list[tuple[LiveRun, Attempt | StepFailed]] = []
         self._stops: list[Attempt] = []
@@ -55,7 +57,7 @@ class AttemptsUnderWay:
         try:
             log = self._executors.open_log(run.run_id, started)
             watch = self._executors.open_progress(run.run_id, started) if tool.takes_context else None
-            attempt = prepare(run, node, tool, started, self._workspace, log, watch)
+            attempt = prepare(run, node, tool, started, self._workspace, self._max_result_bytes, log, watch)
         except StepError as error:
             self._starts.append((live, fail_early(started, error)))
         else:

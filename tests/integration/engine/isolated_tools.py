@@ -15,7 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.model.outcome import EndRun, WaitUntil
+from engine.execution import attempts
+from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 
 log = logging.getLogger("tests.tool")
 
@@ -108,6 +109,44 @@ async def look_up_async(key: str) -> int:
 
 async def give_a_type_async() -> object:
     return give_a_type()
+
+
+def give_text(size: int) -> str:
+    return "x" * size
+
+
+async def give_text_async(size: int) -> str:
+    return give_text(size)
+
+
+def fill_state(state: dict, size: int, count: int = 1) -> dict:
+    return {f"key{number}": "x" * size for number in range(count)}
+
+
+async def fill_state_async(state: dict, size: int, count: int = 1) -> dict:
+    return fill_state(state, size, count)
+
+
+def ask_at_length(size: int) -> object:
+    return WaitForSignal("go", message="x" * size)
+
+
+async def ask_at_length_async(size: int) -> object:
+    return ask_at_length(size)
+
+
+def complain_at_length(size: int) -> None:
+    raise ValueError("x" * size)
+
+
+async def complain_at_length_async(size: int) -> None:
+    complain_at_length(size)
+
+
+def give_text_unmeasured(size: int) -> str:
+    """For its own process only: what it does to the module stays."""
+    attempts.check_size = lambda *_, **__: None
+    return give_text(size)
 
 
 async def leave_async() -> None:

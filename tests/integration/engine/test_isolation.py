@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from engine.config import AppConfig
+from engine.execution.frames import FrameTooLarge, read_frame, write_frame
 from engine.model.events import LogWritten, StepCompleted, StepFailed
 from engine.model.status import RunStatus, StepStatus
 from tests.integration.engine import isolated_tools as tools
 from tests.integration.engine.conftest import Bench, make_graph
 
 PLACES = ["thread", "process", "async", "async in a process"]
+LIMIT = 300_000
 
 
 class Isolated(Bench):
@@ -30,6 +32,7 @@ class Isolated(Bench):
                 synchronous="normal",
                 workspace=folder,
                 cancel_grace_s=0.2,
+                max_result_bytes=LIMIT,
             )
         )
         for name, function in vars(tools).items():
@@ -154,6 +157,40 @@ class TestEveryExecutor:
         assert end.error_type == "ResultError"
         assert end.error.startswith("the result['it'][0] is of type type, which cannot be kept as JSON")
 
+    def test_fails_a_step_that_gives_more_than_a_step_may(self, bench, name):
+        tool, fields = place(name, "give_text")
+        run, end = bench.step(tool, parameters={"size": LIMIT - 2}, save_as="text", **fields)
+        assert (run.status, len(run.results["a"])) == (RunStatus.COMPLETED, LIMIT - 2)
+        for size, told in ((LIMIT - 1, "300,001"), (LIMIT + 50, "at least 300,050")):
+            run, end = bench.step(tool, parameters={"size": size}, save_as="text", **fields)
+            assert (run.status, run.current_state.data) == (RunStatus.FAILED, {})
+            assert end.error_type == "ResultError"
+            assert end.error == (
+                f'the tool "{tool}" gave {told} bytes of JSON, and 300,000 are the most that a step may '
+                "(max_result_bytes): write big data to a file and return its path"
+            )
+        run, end = bench.step(tool, parameters={"size": 10}, **fields)
+        assert end.result == 10 * "x"
+
+    def test_fails_a_step_that_changes_more_of_the_state_than_a_step_may(self, bench, name):
+        tool, fields = place(name, "fill_state")
+        run, end = bench.step(tool, {"key0": ""}, parameters={"size": LIMIT - 100}, **fields)
+        assert (run.status, end.changes) == (RunStatus.COMPLETED, {"key0": (LIMIT - 100) * "x"})
+        many = {"size": LIMIT // 4, "count": 4}
+        run, end = bench.step(tool, {"key0": ""}, parameters=many, **fields)
+        assert (run.status, run.current_state.data) == (RunStatus.FAILED, {"key0": ""})
+        assert end.error.startswith(f'the tool "{tool}" gave 300,041 bytes of JSON, and 300,000 are the most')
+        tool, fields = place(name, "ask_at_length")
+        run, end = bench.step(tool, parameters={"size": LIMIT}, **fields)
+        assert (run.status, end.error_type) == (RunStatus.FAILED, "ResultError")
+
+    def test_keeps_the_beginning_of_an_endless_error(self, bench, name):
+        tool, fields = place(name, "complain_at_length")
+        _, end = bench.step(tool, parameters={"size": 3 * LIMIT}, **fields)
+        assert end.error == f"ValueError: {(65_536 - 12) * 'x'}... (834,476 characters more)"
+        assert end.trace.startswith("  File ")
+        assert len(end.trace) < 70_000
+
     def test_tells_watchers_how_far_the_step_is_but_not_too_often(self, bench, name):
         seen = []
         unsubscribe = bench.engine.subscribe_progress(seen.append)
@@ -275,6 +312,25 @@ def test_cancelling_a_run_kills_its_process_steps_with_their_children(bench, tmp
     assert time.monotonic() - began < 1
     assert (run.status, run.steps["a"].status) == (RunStatus.CANCELLED, StepStatus.CANCELLED)
     assert gone_within(0.5, pids)
+
+
+def test_a_process_that_sends_more_than_it_may_is_not_listened_to_and_not_used_again(bench):
+    _, end = bench.step("give_text_unmeasured", parameters={"size": 9 * 2**20}, isolation="process")
+    assert end.error_type == "ResultError"
+    assert "gave 9,4" in end.error
+    assert "bytes of JSON, and 300,000 are the most that a step may (max_result_bytes)" in end.error
+    _, end = bench.step("give_text", parameters={"size": LIMIT}, isolation="process")
+    assert end.error_type == "ResultError", "that process measures"
+
+
+def test_a_frame_that_is_too_large_is_refused_by_its_head():
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb", buffering=0) as end:
+        write_frame(end.fileno(), b"L", "x" * 98)
+        end.write(b"E" + (10**12).to_bytes(8, "big"))  # and nothing else: whoever reads on waits for ever
+        assert read_frame(pipe, 100) == (b"L", "x" * 98)
+        with pytest.raises(FrameTooLarge, match="1000000000000 bytes"):
+            read_frame(pipe, 100)
 
 
 def test_a_process_is_used_again_by_the_next_step(bench):

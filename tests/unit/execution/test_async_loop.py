@@ -23,7 +23,7 @@ def test_what_is_cancelled_after_the_loop_has_closed_is_no_fault():
     loop = AsyncLoop(Deadlines(), report)
     started = StepStarted(0, "a", 1, 1)
     context, log = ToolContext("run", "a", 1, 1, Path()), StepLog(lambda *_: None)
-    attempt = Attempt(started, registry.get_tool("delay"), {"seconds": 60}, None, None, context, log)
+    attempt = Attempt(started, registry.get_tool("delay"), {"seconds": 60}, None, None, context, log, 2**20)
     loop.submit(attempt)
     assert loop.close(10)
     assert told.wait(10)

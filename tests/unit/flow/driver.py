@@ -59,7 +59,7 @@ class Driver:
                 assert _label(one) not in self.attempts
                 if _label(one) in self.running:
                     tool = self.catalog[self.plan.graph.nodes[node].function_name]
-                    self.attempts[_label(one)] = prepare(self.run, node, tool, one, Path())
+                    self.attempts[_label(one)] = prepare(self.run, node, tool, one, Path(), 2**20)
         self.attempts = {name: attempt for name, attempt in self.attempts.items() if name in self.running}
         return events
 

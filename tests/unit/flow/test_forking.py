@@ -33,7 +33,7 @@ class LateDriver(Driver):
         started = self.attempts[name].started
         node = self.plan.topology.index[name]
         tool = self.catalog[self.plan.graph.nodes[node].function_name]
-        self.attempts[name] = prepare(self.run, node, tool, started, Path())
+        self.attempts[name] = prepare(self.run, node, tool, started, Path(), 2**20)
         super().complete(name)
 
 
@@ -56,7 +56,7 @@ class ForkDriver(LateDriver):
     def start(self, started):
         node = self.plan.topology.index[started.node]
         tool = self.catalog[self.plan.graph.nodes[node].function_name]
-        self.attempts[started.node] = prepare(self.run, node, tool, started, Path())
+        self.attempts[started.node] = prepare(self.run, node, tool, started, Path(), 2**20)
 
     @property
     def taken(self):
