@@ -98,8 +98,9 @@ class Subject:
                 ours.run(graph_id)
 
         def together() -> None:
-            for run_id in [ours.engine.execute_workflow(graph_id, {"x": 0}) for _ in range(workload.runs)]:
-                ours.finish(run_id)
+            asked = [ours.engine.submit_workflow(graph_id, {"x": 0}) for _ in range(workload.runs)]
+            for accepted in asked:
+                ours.finish(accepted.result(60))
 
         if workload.beside:
             return self._beside(ours, one_by_one)

@@ -46,6 +46,10 @@ def now_us() -> int:
 Outcome: TypeAlias = StepCompleted | StepFailed | StepParked | ChildWanted
 """What a worker reports."""
 
+# Made once: a union is made anew each time it is written in a function.
+_WAITS = (WaitUntil, WaitForSignal)
+_SPECIAL = (*_WAITS, RunWorkflow, EndRun)
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -72,7 +76,7 @@ class Attempt:
     place: str = ""
     began_ns: int = 0
     cpu_ns: int = 0
-    ticket: list[None] = field(default_factory=lambda: [None])
+    ticket: list[None] = field(default_factory=[None].copy)
     on_over: Callable[[], object] | None = None
     secrets: tuple[str, ...] = ()
     """Parameters whose values refer to secrets."""
@@ -268,32 +272,33 @@ def finish(attempt: Attempt, returned: Any) -> StepCompleted | StepParked | Chil
         ResultError: it cannot be kept.
     """
     _pass_tool()
-    special = isinstance(returned, WaitUntil | WaitForSignal | RunWorkflow | EndRun)
+    special = isinstance(returned, _SPECIAL)
     if attempt.state is None:
         result, changes, removed = Changes(None if special else to_json(returned), {}, ())
     else:
         given = None if special else returned
         result, changes, removed = find_changes(attempt.state, attempt.values["state"], given)
     started = attempt.started
-    if isinstance(returned, WaitUntil | WaitForSignal):
+    if isinstance(returned, _WAITS):
         return _park(started, returned, changes, removed)
     if isinstance(returned, RunWorkflow):
         return _want_child(started, returned, changes, removed)
     if attempt.save_as is not None and not special:
         changes = {**changes, attempt.save_as: result}
-    return StepCompleted(
-        at=now_us(),
-        node=started.node,
-        visit=started.visit,
-        attempt=started.attempt,
-        result=result,
-        changes=changes,
-        removed=removed,
-        duration_us=_duration_us(attempt),
+    completed = StepCompleted(
+        now_us(),
+        started.node,
+        started.visit,
+        started.attempt,
+        result,
+        changes,
+        removed,
+        _duration_us(attempt),
         item=started.item,
-        end_status=returned.status if isinstance(returned, EndRun) else None,
-        end_reason=returned.reason if isinstance(returned, EndRun) else "",
     )
+    if isinstance(returned, EndRun):
+        completed.end_status, completed.end_reason = returned.status, returned.reason
+    return completed
 
 
 def _settle(attempt: Attempt, returned: Any) -> Outcome:

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from engine.execution.executors import Executors
 from engine.execution.families import Families, Opened
 from engine.execution.inbox import Call, Inbox, Report
 from engine.execution.live_run import LiveRun
+from engine.execution.recent_runs import RecentRuns
 from engine.execution.recorder import CannotGoOn, Commits, Recorder, Subscriber
 from engine.execution.result_cache import ResultCache
 from engine.execution.snapshots import take_snapshot
@@ -72,7 +72,6 @@ T = TypeVar("T")
 _reach_answer = failpoint("before-answer")
 
 _MAX_BATCH = 1_000
-_RECENT_RUNS = 32
 _STATUS_EVENTS = (
     RunAccepted,
     RunStarted,
@@ -106,9 +105,9 @@ class Conductor:
         )
         self._open_child = open_child
         self._timers = Timers()
-        self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
+        self._ending_runs = threading.Lock()  # a run moves from _runs to recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
-        self._recent: OrderedDict[str, LiveRun] = OrderedDict()
+        self.recent = RecentRuns()
         self.families = Families(self._runs, self._take_in, self._attempts.end)
         self.tokens = TokenPool(config.resources, self._runs, self._take_in, self.post_call)
 
@@ -191,7 +190,7 @@ class Conductor:
             if live is not None and not self._stopped.is_set():
                 live.waiters.append(future)
                 return True
-            live = self._recent.get(run_id)
+            live = self.recent.get(run_id)
         if live is None:
             return False
         _resolve(future, take_snapshot(live.state, live.about, self.last_seq))  # an ended run changes no more
@@ -234,7 +233,7 @@ class Conductor:
             if known is not None:  # its children may have ended since it was read
                 known.tools, live = read.tools, known
             live.stored = True
-            self._recent.pop(run_id, None)
+            self.recent.drop(run_id)
             self._runs[run_id] = live
             members.append((live, event))
         self.families.join(live for live, _ in members)
@@ -271,7 +270,7 @@ class Conductor:
 
     def find_snapshot(self, run_id: str) -> RunSnapshot | None:
         """The run as it stands, if it is in memory."""
-        live = self._runs.get(run_id) or self._recent.get(run_id)
+        live = self._runs.get(run_id) or self.recent.get(run_id)
         if live is None:
             return None
         return take_snapshot(live.state, live.about, self._recorder.next_seq - 1)  # told after the commit
@@ -279,14 +278,8 @@ class Conductor:
     def release(self, run_ids: Sequence[str]) -> list[str]:
         """Let go of ended runs that are to be deleted; those that are not being executed."""
         for run_id in run_ids:
-            self._recent.pop(run_id, None)
+            self.recent.drop(run_id)
         return [run_id for run_id in run_ids if run_id not in self._runs]
-
-    def remember(self, live: LiveRun) -> None:
-        """Keep an ended run that somebody looked at within reach."""
-        self._recent[live.state.run_id] = live
-        while len(self._recent) > _RECENT_RUNS:
-            self._recent.popitem(last=False)
 
     # The loop -------------------------------------------------------------------------------------------------
 
@@ -419,7 +412,7 @@ class Conductor:
         for live in ended:
             with self._ending_runs:
                 del self._runs[live.state.run_id]
-                self.remember(live)
+                self.recent.add(live)
             if live.waiters:
                 snapshot = take_snapshot(live.state, live.about, self.last_seq)
                 for future in live.waiters:

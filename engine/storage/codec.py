@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, NamedTuple, get_args
+from typing import Any, TypeAlias, get_args
 
 import orjson
 
@@ -25,13 +25,8 @@ _CLASSES: dict[str, type[RunEvent]] = {kind.__name__: kind for kind in get_args(
 _TUPLES = {name: [f.name for f in fields(kind) if "tuple" in str(f.type)] for name, kind in _CLASSES.items()}
 
 
-class EventRow(NamedTuple):
-    """The columns ``type``, ``data`` and ``stored`` of an event, and the large values to store beside it."""
-
-    type: str
-    data: bytes
-    stored: bytes | None
-    values: dict[str, bytes]
+EventRow: TypeAlias = tuple[str, bytes, bytes | None, dict[str, bytes] | None]
+"""The columns ``type``, ``data`` and ``stored`` of an event, and the large values to store beside it, where it has any."""
 
 
 def encode_event(event: RunEvent) -> EventRow:
@@ -39,7 +34,7 @@ def encode_event(event: RunEvent) -> EventRow:
     name = type(event).__name__
     data = orjson.dumps(event)
     if len(data) <= LARGE_BYTES:
-        return EventRow(name, data, None, {})
+        return name, data, None, None
     return _encode_large(name, event)
 
 
@@ -64,7 +59,7 @@ def _encode_large(name: str, event: RunEvent) -> EventRow:
     for part in ("result", "changes", "initial_state", "error", "trace"):
         if part in plain:
             move_out(plain, part, [part])
-    return EventRow(name, orjson.dumps(plain), orjson.dumps(places) if places else None, values)
+    return name, orjson.dumps(plain), orjson.dumps(places) if places else None, values
 
 
 def decode_event(name: str, data: bytes, stored: bytes | None, load: Callable[[str], bytes]) -> RunEvent:

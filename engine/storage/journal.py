@@ -70,15 +70,19 @@ class StateManager:
             rows.append((seq, run_id, name, data, stored_at))
             if large:
                 values.update(large)
-        stored = [{"hash": digest, "size_bytes": len(data), "data": data} for digest, data in values.items()]
-        work: list[tuple[sa.Insert | sa.Update, Sequence[Row]]] = [
-            (_insert_runs, batch.new_runs),
-            (self._insert_values, stored),
-            (_insert_events, rows),
-            (_update_run, batch.changed_runs),
-            (self._keep_result, [new.row() for new in batch.new_results]),
-        ]
-        self.database.write_rows([(statement, rows) for statement, rows in work if rows])
+        work: list[tuple[sa.Insert | sa.Update, Sequence[Row]]] = [(_insert_events, rows)]
+        if values:
+            stored = [
+                {"hash": digest, "size_bytes": len(data), "data": data} for digest, data in values.items()
+            ]
+            work.insert(0, (self._insert_values, stored))
+        if batch.new_runs:
+            work.insert(0, (_insert_runs, batch.new_runs))
+        if batch.changed_runs:
+            work.append((_update_run, batch.changed_runs))
+        if batch.new_results:
+            work.append((self._keep_result, [new.row() for new in batch.new_results]))
+        self.database.write_rows(work)
 
     def last_seq(self) -> int:
         """The highest ``seq`` that an event ever had, though it was deleted since; 0 in a new journal."""

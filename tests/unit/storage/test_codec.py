@@ -1,7 +1,7 @@
 """Events as rows and back."""
 
 import dataclasses
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import orjson
 import pytest
@@ -37,9 +37,16 @@ events = st.one_of(
 )
 
 
+class Row(NamedTuple):
+    type: str
+    data: bytes
+    stored: bytes | None
+    values: dict[str, bytes] | None
+
+
 def there_and_back(event):
-    row = encode_event(event)
-    return row, decode_event(row.type, row.data, row.stored, row.values.__getitem__)
+    row = Row(*encode_event(event))
+    return row, decode_event(row.type, row.data, row.stored, (row.values or {}).__getitem__)
 
 
 @given(events)
