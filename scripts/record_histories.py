@@ -292,7 +292,9 @@ def main() -> None:
                 pass
             run = engine.wait(run_id, 10)
             if name == "forks":
-                run_id = engine.fork(run_id, "again", 2, state={"n": 40}, remove=["x"])
+                run_id = engine.fork(
+                    run_id, "again", 2, state={"n": 40}, remove=["x"], idempotency_key="once more"
+                )
                 run = engine.wait(run_id, 10)
             record(engine, graph, run, FOLDER / f"{version}-{name}.json")
             if name == "children":

@@ -383,7 +383,6 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         return self._conductor.post_call(lambda: self._conductor.accept(live, event))
 
     def _accept_fork(self, make: Callable[[str, dict[str, Tool]], Fork]) -> Future[str]:
-        self._ensure_recovered()
         live, events = make(new_run_id(), self.tools.list_tools())
         return self._conductor.post_call(lambda: self._conductor.accept_fork(live, events))
 

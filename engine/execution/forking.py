@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from engine.errors import ValidationError
 from engine.execution.attempts import now_us
+from engine.execution.keys import AskedFork, RunKeys, hash_state
 from engine.execution.live_run import LiveRun
 from engine.execution.loader import Loader
 from engine.execution.preparing import PreparedGraphs, bind_tools, check_json, make_live
@@ -47,6 +48,7 @@ class ForkingEngine(ABC):
     states: StateManager
     _prepared: PreparedGraphs
     _loader: Loader
+    _keys: RunKeys
 
     def fork(
         self,
@@ -58,19 +60,22 @@ class ForkingEngine(ABC):
         remove: Sequence[str] = (),
         graph_version: ForkVersion = None,
         breakpoints: Sequence[str] = (),
+        idempotency_key: str | None = None,
     ) -> str:
         """Start a new run from a step of an older one, ended or not, and return its id, once the run is durable.
 
         What was recorded before the step started is taken over and not run again; without ``node_id`` the new run
         begins at the start. ``visit`` is by default the node's latest. Just before the step starts the keys of ``state``
         are set and those in ``remove`` taken away. The new run uses the old one's version of the graph, or
-        ``graph_version``: a number, or "newest".
+        ``graph_version``: a number, or "newest". A request that comes again with the same ``idempotency_key`` is answered
+        with the run that it made, for ever.
 
         Raises:
             RunNotFound: there is no such run.
             GraphNotFound: there is no such version of its graph.
             ValidationError: the run did not start that step; the version does not go the way of the run up to there; a
-                tool is missing; the state is no JSON object.
+                tool is missing; the state is no JSON object, or the key is none.
+            ConflictError: another request came with this key before.
             ServiceUnavailable: the engine is closed.
         """
         return self.submit_fork(
@@ -81,6 +86,7 @@ class ForkingEngine(ABC):
             remove=remove,
             graph_version=graph_version,
             breakpoints=breakpoints,
+            idempotency_key=idempotency_key,
         ).result()
 
     def submit_fork(
@@ -93,13 +99,18 @@ class ForkingEngine(ABC):
         remove: Sequence[str] = (),
         graph_version: ForkVersion = None,
         breakpoints: Sequence[str] = (),
+        idempotency_key: str | None = None,
     ) -> Future[str]:
         """As ``fork``, without waiting: a future of the new run's id. What is wrong with the state is raised at once."""
         changes, removed = _check_edits(state, remove)
         place = Place(run_id, node_id, visit, graph_version)
+        asked = AskedFork(
+            run_id, node_id, visit, graph_version, hash_state(changes), removed, tuple(breakpoints)
+        )
 
         def make(new_run_id: str, catalog: dict[str, Tool]) -> Fork:
-            origin, fork = self._take_over(place, new_run_id, breakpoints, catalog)
+            keyed = None if idempotency_key is None else (idempotency_key, asked)
+            origin, fork = self._take_over(place, new_run_id, breakpoints, catalog, keyed)
             run = fork.live.state
             problems = self._prepared.find_obstacles(run.plan.graph, catalog)
             if problems:
@@ -107,7 +118,13 @@ class ForkingEngine(ABC):
             fork.events.extend(go_on(run, origin, run.accepted_at, changes, removed))
             return fork
 
-        return self._loader.run(lambda: self._accept_fork(make))
+        def accept() -> Future[str]:
+            self._ensure_recovered()
+            if idempotency_key is None:
+                return self._accept_fork(make)
+            return self._keys.accept(idempotency_key, asked, lambda: self._accept_fork(make))
+
+        return self._loader.run(accept)
 
     def look_at_fork(
         self,
@@ -142,7 +159,12 @@ class ForkingEngine(ABC):
         return self._loader.run(look)
 
     def _take_over(
-        self, place: Place, new_run_id: str, breakpoints: Sequence[str], catalog: dict[str, Tool]
+        self,
+        place: Place,
+        new_run_id: str,
+        breakpoints: Sequence[str],
+        catalog: dict[str, Tool],
+        keyed: tuple[str, AskedFork] | None = None,
     ) -> tuple[Origin, Fork]:
         """The fork before its state is edited and anything starts. Reads the database."""
         about = self.states.get_run(place.run_id)
@@ -163,6 +185,8 @@ class ForkingEngine(ABC):
             breakpoints=tuple(breakpoints),
             forked_from=place.run_id,
             durability=about.durability,
+            idempotency_key=keyed and keyed[0],
+            fork_request=keyed and keyed[1].to_record(),
         )
         live = make_live(new_run_id, plan, accepted, bind_tools(plan, catalog))
         return origin, Fork(live, begin_taking_over(live.state, accepted, origin))
@@ -170,6 +194,10 @@ class ForkingEngine(ABC):
     @abstractmethod
     def _accept_fork(self, make: Callable[[str, dict[str, Tool]], Fork]) -> Future[str]:
         """Have a fork made with a new run's id and the registered tools, and taken in."""
+
+    @abstractmethod
+    def _ensure_recovered(self) -> None:
+        """Let runs that an earlier program left unfinished go on, if they do not yet."""
 
 
 def _check_edits(state: object, remove: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pydantic
 
@@ -30,8 +31,10 @@ class Asked(NamedTuple):
     breakpoints: tuple[str, ...]
     durability: Durability = "strict"
 
-    def find_differences(self, other: Asked) -> list[str]:
+    def find_differences(self, other: Request) -> list[str]:
         """In what two requests differ, by field."""
+        if not isinstance(other, Asked):
+            return ["graph_id"]
         found = [
             name
             for name in ("graph_id", "breakpoints", "durability")
@@ -45,6 +48,39 @@ class Asked(NamedTuple):
         if _text(self.initial_state) != _text(other.initial_state):
             found.append("initial_state")
         return found
+
+
+class AskedFork(NamedTuple):
+    """What a request for a fork asks for, in its own words: what was the latest visit then may not be it any more."""
+
+    run_id: str
+    node_id: str | None
+    visit: int | None
+    graph_version: int | str | None
+    state: str
+    """A hash: the fork's journal has the values."""
+    remove: tuple[str, ...]
+    breakpoints: tuple[str, ...]
+
+    def find_differences(self, other: Request) -> list[str]:
+        """In what two requests differ, by field."""
+        if not isinstance(other, AskedFork):
+            return ["run_id"]
+        return [name for name in self._fields if getattr(self, name) != getattr(other, name)]
+
+    def to_record(self) -> dict[str, Any]:
+        """What the fork's first event does not say by itself."""
+        told = self._asdict()
+        del told["run_id"], told["breakpoints"]
+        return {**told, "remove": list(self.remove)}
+
+
+Request: TypeAlias = Asked | AskedFork
+
+
+def hash_state(changes: dict[str, Any]) -> str:
+    """Equal for equal changes of the state alone."""
+    return hashlib.sha256(_text(changes).encode()).hexdigest()
 
 
 def make_request(
@@ -68,9 +104,9 @@ class RunKeys:
     def __init__(self, states: StateManager) -> None:
         self._states = states
         self._lock = threading.Lock()
-        self._accepting: dict[str, tuple[Asked, Future[str]]] = {}
+        self._accepting: dict[str, tuple[Request, Future[str]]] = {}
 
-    def accept(self, key: str, asked: Asked, accept: Callable[[], Future[str]]) -> Future[str]:
+    def accept(self, key: str, asked: Request, accept: Callable[[], Future[str]]) -> Future[str]:
         """The run of this key; ``accept`` makes it where there is none yet. Waits for the database, not for a commit.
 
         Raises:
@@ -105,7 +141,7 @@ class RunKeys:
         accepted.add_done_callback(forget)
         return answer
 
-    def _find(self, key: str) -> tuple[str, Asked] | None:
+    def _find(self, key: str) -> tuple[str, Request] | None:
         run = self._states.find_run_of_key(key)
         if run is None:
             return None
@@ -114,14 +150,15 @@ class RunKeys:
             return None  # it was deleted this very moment
         event = first[0].event
         assert isinstance(event, RunAccepted), "a run's first event is its acceptance"
-        asked = Asked(
-            event.graph_id,
-            event.graph_version,
-            event.initial_state,
-            tuple(event.breakpoints),
-            event.durability,
-        )
-        return run.run_id, asked
+        return run.run_id, _read_request(event)
+
+
+def _read_request(event: RunAccepted) -> Request:
+    breakpoints = tuple(event.breakpoints)
+    if event.forked_from is not None and event.fork_request is not None:
+        asked = {**event.fork_request, "remove": tuple(event.fork_request["remove"])}
+        return AskedFork(run_id=event.forked_from, breakpoints=breakpoints, **asked)
+    return Asked(event.graph_id, event.graph_version, event.initial_state, breakpoints, event.durability)
 
 
 def _check_key(key: object) -> None:
@@ -133,7 +170,7 @@ def _check_key(key: object) -> None:
         raise ValidationError(message, [problem]) from None
 
 
-def _check_same(key: str, asked: Asked, before: Asked, which: str) -> None:
+def _check_same(key: str, asked: Request, before: Request, which: str) -> None:
     if differences := asked.find_differences(before):
         raise ConflictError(
             f'the idempotency key "{key}" belongs to the request {which}, which had another '

@@ -21,7 +21,8 @@ class RunAccepted:
     ``breakpoints`` are known before the first step starts; ``BreakpointsSet`` would come too late for that one.
     ``parent_run_id`` and ``parent_node`` name the step that runs this graph, and ``depth`` counts the runs above this
     one; it begins ``paused`` where its parent is. ``forked_from`` is the run that this one takes over steps of: it starts
-    nothing before ``RunForked``. Of ``durability`` see ``engine.model.graph.Durability``.
+    nothing before ``RunForked``. With an ``idempotency_key`` its ``fork_request`` says what else was asked for, to be held
+    against requests with the same key. Of ``durability`` see ``engine.model.graph.Durability``.
     """
 
     at: int
@@ -39,6 +40,7 @@ class RunAccepted:
     durability: Durability = "strict"
     depth: int = 0
     paused: bool = False
+    fork_request: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

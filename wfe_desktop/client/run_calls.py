@@ -181,15 +181,18 @@ class RunCalls(Transport):
         remove: Sequence[str] = (),
         graph_version: int | Literal["newest"] | None = None,
         breakpoints: Sequence[str] = (),
+        idempotency_key: str | None = None,
     ) -> str:
         """Start a new run from a step of an older one; its id. What was recorded before is taken over, not run again.
 
         Without ``node_id`` from the start; ``visit`` is by default the node's latest. Before the step starts the keys of
-        ``state`` are set and those in ``remove`` taken away. The version is by default the one that ran.
+        ``state`` are set and those in ``remove`` taken away. The version is by default the one that ran. A request that is
+        sent again with the same ``idempotency_key`` is answered with the run that was made.
 
         Raises:
             GraphNotFound: there is no such version.
             ValidationError: the run did not start that step, or the version does not go the same way up to there.
+            ConflictError: another request came with this key before.
         """
         body = given(
             node_id=node_id,
@@ -198,6 +201,7 @@ class RunCalls(Transport):
             remove=list(remove),
             graph_version=graph_version,
             breakpoints=list(breakpoints),
+            idempotency_key=idempotency_key,
         )
         names = {"run_id": run_id}
         return (await self._call("POST", "/graph/fork/{run_id}", RunStarted, names=names, body=body)).run_id

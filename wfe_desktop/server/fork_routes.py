@@ -18,7 +18,7 @@ from wfe_desktop.server.payloads import (
     RunState,
 )
 from wfe_desktop.server.routing import Answer, Call, NoQuery, Notes, RouteTable
-from wfe_desktop.server.run_requests import WaitSeconds
+from wfe_desktop.server.run_requests import IdempotencyKey, WaitSeconds
 from wfe_desktop.server.run_routes import finished, settled
 
 table = RouteTable("Runs")
@@ -42,6 +42,7 @@ class ForkRequest(Request):
         default_factory=list, max_length=10_000, description="Nodes before which the run pauses."
     )
     wait_s: WaitSeconds = None
+    idempotency_key: IdempotencyKey = None
 
 
 class ForkQuery(QueryModel):
@@ -82,7 +83,7 @@ class ForkPlace(AnswerBody):
     "Start a new run from a step of an older one",
     body=ForkRequest,
     answers={202: RunStarted, 200: RunState},
-    errors=(404,),
+    errors=(404, 409),
     notes=Notes(
         example={"node_id": "NODE_ID", "state": {"limit": 5}, "wait_s": 10},
         answer_headers={"Location": "Where the new run can be watched."},
@@ -92,7 +93,7 @@ async def fork_run(call: Call[NoQuery], body: ForkRequest) -> Answer:
     """What was recorded before that step started is taken over and not run again; the older run may still be running.
 
     Another version of the graph must come to the same steps up to there; else the answer names the step that differs.
-    `wait_s` is as for `/graph/run`.
+    `wait_s` and `idempotency_key` are as for `/graph/run`.
     """
     engine = call.server.services.engine
     run_id = await settled(
@@ -104,6 +105,7 @@ async def fork_run(call: Call[NoQuery], body: ForkRequest) -> Answer:
             remove=body.remove,
             graph_version=body.graph_version,
             breakpoints=tuple(dict.fromkeys(body.breakpoints)),
+            idempotency_key=body.idempotency_key,
         )
     )
     headers = {"Location": f"/graph/state/{run_id}"}
@@ -113,6 +115,8 @@ async def fork_run(call: Call[NoQuery], body: ForkRequest) -> Answer:
         if run.status.is_final:
             return Answer(RunState.of(run), headers=headers)
         status = run.status
+    elif body.idempotency_key is not None:  # it may be an old one
+        status = (await settled(engine.request_status(run_id))).status
     message = "The run is forked"
     return Answer(RunStarted(run_id=run_id, message=message, status=status), status=202, headers=headers)
 

@@ -18,6 +18,12 @@ WaitSeconds = Annotated[
         description="Wait up to this long for the end of the run, and answer with its state.",
     ),
 ]
+IdempotencyKey = Annotated[
+    Name | None,
+    Field(
+        description="A text of your own choice. The same request with the same key is the same run, for ever."
+    ),
+]
 Unfinished = Literal["pending", "running", "paused", "waiting"]
 
 
@@ -38,10 +44,7 @@ class _RunRequest(Request):
         description="strict: no step starts before what it builds on is committed. relaxed: faster; a crash can cost "
         "the last twentieth of a second, which is then done again. Left out: as the program is set.",
     )
-    idempotency_key: Name | None = Field(
-        default=None,
-        description="A text of your own choice. The same request with the same key is the same run, for ever.",
-    )
+    idempotency_key: IdempotencyKey = None
 
 
 class RunRequest(_RunRequest):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engine.config import AppConfig
-from engine.errors import ConflictError, GraphNotFound, ValidationError
+from engine.errors import ConflictError, GraphNotFound, RunNotFound, ValidationError
 from tests.integration.engine.conftest import Bench, make_graph
 from tests.integration.engine.test_power_cuts import GRAPH, Program
 
@@ -66,6 +66,97 @@ def test_another_request_with_the_key_is_refused_and_told_in_what_it_differs(
     with pytest.raises(ConflictError, match="another graph_id"):
         bench.engine.execute_workflow("other", **request, idempotency_key="k")
     bench.engine.wait(run_id, 10)
+
+
+@pytest.fixture
+def loop_id(bench):
+    """A run that has gone twice through its loop."""
+    bench.tools.register_tool("more", lambda state: {"n": state.get("n", 0) + 1}, "")
+    graph = make_graph({"a": "more", "b": "more"}, ["a -> b", ("b -> a", "state.n < 4")], entry_point="a")
+    return bench.run(graph).run_id
+
+
+def test_p6_a_fork_with_a_key_is_one_run_also_when_the_old_one_has_gone_on_or_is_deleted(bench, loop_id):
+    asked = {"node_id": "b", "state": {"n": 3}, "idempotency_key": "k"}
+    first = bench.engine.fork(loop_id, **asked)
+    assert bench.engine.fork(loop_id, **asked) == first
+    run = bench.engine.wait(first, 10)
+    assert (run.forked_from, run.current_state.data) == (loop_id, {"n": 4})
+    assert bench.engine.submit_fork(loop_id, **asked).result(10) == first
+    assert bench.engine.fork(loop_id, "b", state={"n": 3}) != first, "without the key it is another one"
+    assert bench.engine.query_historical_executions().total_count == 3
+    assert bench.engine.delete_runs([loop_id]).deleted == (loop_id,)
+    assert bench.engine.fork(loop_id, **asked) == first
+    bench.engine.delete_runs([first])
+    with pytest.raises(RunNotFound):
+        bench.engine.fork(loop_id, **asked)
+
+
+def test_p6_a_fork_with_a_key_is_the_same_run_in_the_next_program(tmp_path):
+    config = AppConfig(database_url=f"sqlite:///{tmp_path}/w.db", workers=1, synchronous="normal")
+    forks = []
+    for _ in range(2):
+        bench = Bench(config)
+        bench.tools.register_tool("nothing", lambda: None, "")
+        graph_id = bench.graphs.keep_graph(make_graph({"a": "nothing"}))
+        old = bench.engine.execute_workflow(graph_id, idempotency_key="old")
+        bench.engine.wait(old, 10)
+        asked = {"state": {"x": [1, {"y": None}]}, "remove": ["z"], "breakpoints": ["a"]}
+        forks.append(bench.engine.fork(old, **asked, idempotency_key="k"))
+        with pytest.raises(ConflictError, match="another state"):
+            bench.engine.fork(old, **{**asked, "state": {"x": [1]}}, idempotency_key="k")
+        bench.close()
+    assert forks[0] == forks[1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        ({"state": {"n": 2.0}}, ["state"]),
+        ({"remove": []}, ["remove"]),
+        ({"breakpoints": ["a"]}, ["breakpoints"]),
+        ({"graph_version": "newest"}, ["graph_version"]),
+        ({"visit": 2}, ["visit"]),
+        ({"node_id": "a", "visit": 1, "state": None}, ["node_id", "state"]),
+    ],
+)
+def test_another_fork_with_the_key_is_refused_and_told_in_what_it_differs(bench, loop_id, changed, differs):
+    asked = {"node_id": "b", "visit": 1, "graph_version": 1, "state": {"n": 2}, "remove": ["x"]}
+    run_id = bench.engine.fork(loop_id, **asked, idempotency_key="k")
+    bench.engine.wait(run_id, 10)
+    with pytest.raises(ConflictError, match=f"of run {run_id}, which had another") as refused:
+        bench.engine.fork(loop_id, **{**asked, **changed}, idempotency_key="k")
+    assert refused.value.details == {"idempotency_key": "k", "differs": differs}
+
+
+def test_a_key_is_for_a_run_or_a_fork_and_a_refused_fork_does_not_use_it_up(bench, graph_id, loop_id):
+    with pytest.raises(ValidationError, match='no node "nope"'):
+        bench.engine.fork(loop_id, "nope", idempotency_key="k")
+    with pytest.raises(ValidationError, match="1 to 200 characters"):
+        bench.engine.fork(loop_id, idempotency_key="")
+    fork = bench.engine.fork(loop_id, "b", idempotency_key="k")
+    with pytest.raises(ConflictError, match=f"of run {fork}, which had another graph_id"):
+        bench.engine.execute_workflow(graph_id, idempotency_key="k")
+    bench.engine.execute_workflow(graph_id, idempotency_key="run")
+    for run_id in (loop_id, fork):
+        with pytest.raises(ConflictError, match="another run_id"):
+            bench.engine.fork(run_id, idempotency_key="run")
+    with pytest.raises(ConflictError, match="another run_id"):
+        bench.engine.fork(fork, "b", idempotency_key="k")
+
+
+def test_equal_forks_at_once_make_one_run(bench, loop_id):
+    together = threading.Barrier(8)
+
+    def ask(_: int) -> str:
+        together.wait(10)
+        return bench.engine.fork(loop_id, "b", 1, state={"n": 4}, idempotency_key="k")
+
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(ask, range(8)))
+    assert len(ids) == 1
+    bench.engine.wait(ids.pop(), 10)
+    assert bench.engine.query_historical_executions().total_count == 2
 
 
 def test_equal_requests_at_once_make_one_run(bench, graph_id):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.server.conftest import chain
-from wfe_desktop.client import AsyncClient, ValidationError
+from wfe_desktop.client import AsyncClient, ConflictError, ValidationError
 
 pytestmark = pytest.mark.plain_loop
 
@@ -42,6 +42,27 @@ async def test_without_wait_the_answer_is_202_as_for_a_run(ask, run, gate):
     status, answer, headers = await ask("POST", f"/graph/fork/{old['run_id']}", {})
     assert (status, answer["message"], answer["status"]) == (202, "The run is forked", "pending")
     assert headers["Location"] == f"/graph/state/{answer['run_id']}"
+
+
+async def test_a_fork_with_a_key_is_one_run(ask, run, gate, server):
+    gate.opened.set()
+    old = await run("add", "add")
+    body = {"node_id": "n1", "state": {"total": 40}, "idempotency_key": "once"}
+    status, first, headers = await ask("POST", f"/graph/fork/{old['run_id']}", body)
+    assert status == 202
+    status, again, _ = await ask("POST", f"/graph/fork/{old['run_id']}", {**body, "wait_s": 10})
+    assert (status, again["run_id"], again["status"]) == (200, first["run_id"], "completed")
+    status, again, later = await ask("POST", f"/graph/fork/{old['run_id']}", body)
+    assert (status, again["run_id"], again["status"]) == (202, first["run_id"], "completed")
+    assert later["Location"] == headers["Location"]
+    status, answer, _ = await ask("POST", f"/graph/fork/{old['run_id']}", {**body, "state": {}})
+    assert (status, answer["detail"]["error"]) == (409, "Conflict")
+    assert answer["detail"]["details"] == {"idempotency_key": "once", "differs": ["state"]}
+    async with AsyncClient(server.address) as client:
+        asked = {"state": {"total": 40}, "idempotency_key": "once"}
+        assert await client.fork(old["run_id"], "n1", **asked) == first["run_id"]
+        with pytest.raises(ConflictError, match="which had another visit"):
+            await client.fork(old["run_id"], "n1", 1, **asked)
 
 
 async def test_the_place_of_a_fork_can_be_looked_at(ask, run):

@@ -212,6 +212,7 @@ async def test_every_answer_is_as_documented(http, make_graph, run, gate, read_d
     await check("GET", "/graph/fork/{run_id}", 200, names=failed, params=place)
     await check("POST", "/graph/fork/{run_id}", 202, names=failed, json=place)
     await check("POST", "/graph/fork/{run_id}", 200, names=failed, json={**place, "wait_s": 20})
+    await check("POST", "/graph/fork/{run_id}", 409, names=failed, json={"idempotency_key": "key"})
     await check("POST", "/graph/signal/{run_id}", 200, names=going, json={"name": "go"})
     decision = {"node_id": "n1", "choice": "result", "result": [1]}
     await check("POST", "/graph/decide/{run_id}", 200, names=going, json=decision)
