@@ -10,8 +10,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from engine.model.graph import GraphDefinition
+from tests.crash.shapes import Scenario
 
 PATIENCE_S = 120.0
 
@@ -30,17 +31,13 @@ class Mother:
     def bear(
         self,
         folder: Path,
-        graphs: Sequence[GraphDefinition] = (),
+        scenarios: Sequence[Scenario] = (),
         failpoint: str = "",
-        synchronous: str = "normal",
-        prune_to: int | None = None,
+        **more: Any,
     ) -> None:
-        """Begin a life in this folder."""
-        plain = [graph.model_dump(mode="json", exclude_defaults=True) for graph in graphs]
-        request = {
-            "folder": str(folder), "graphs": plain, "failpoint": failpoint, "synchronous": synchronous, "prune_to": prune_to,
-        }  # fmt: skip
-        self._begin(request)
+        """Begin a life in this folder; ``more`` is what ``life.live`` takes."""
+        plain = [scenario.model_dump(mode="json", exclude_defaults=True) for scenario in scenarios]
+        self._begin({"folder": str(folder), "scenarios": plain, "failpoint": failpoint, **more})
 
     def open_database(self, path: Path, failpoint: str = "", file_limit: int | None = None) -> int:
         """A life that opens a database and closes it: its exit code. It dies of making a file longer than the limit."""

@@ -23,9 +23,21 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 from PySide6 import QtCore  # noqa: F401
 
 import engine.config
+import engine.execution.output
+import engine.execution.snapshots
 import engine.flow.decide
+import engine.flow.forking
+import engine.flow.presenter
+import engine.flow.step_records
 import engine.flow.validation
+import engine.model.statistics
+import engine.storage.codec
+import engine.storage.tables
+import engine.tools.builtin.control
 import engine.tools.registry  # noqa: F401
+import tests.crash.shapes  # noqa: F401
+
+assert "engine.failpoints" not in sys.modules, "a module that has failpoints is loaded too early"
 
 
 def main() -> None:

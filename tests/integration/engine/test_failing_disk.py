@@ -116,17 +116,17 @@ def test_p20_when_syncing_or_writing_fails_for_a_while_nothing_is_damaged_and_wo
     tmp_path, project_root, fault
 ):
     """The faults strike each thread of the program for itself: late enough to spare the one that opens the database."""
-    builder = Builder("thread")
+    builder = Builder("long", "thread")
     builder.chain([], 60)
     shapes = [
-        builder.graph("long"),
+        builder.scenario(),
         *(make_shape(shape, "thread") for shape in ("branches", "loop", "items")),
     ]
-    graphs = [graph.model_dump(mode="json") for graph in shapes]
+    scenarios = [scenario.model_dump(mode="json") for scenario in shapes]
     code = (
         "import json, logging, sys; from pathlib import Path; logging.basicConfig(level='WARNING')\n"
         "from tests.crash.life import live\n"
-        "live(Path(sys.argv[1]), json.load(sys.stdin), 'full', None)"
+        "live(Path(sys.argv[1]), json.load(sys.stdin), 'full')"
     )
     calm, wild = tmp_path / "calm", tmp_path / "wild"
     errors = {}
@@ -135,7 +135,7 @@ def test_p20_when_syncing_or_writing_fails_for_a_while_nothing_is_damaged_and_wo
         command = [*prefix, sys.executable, "-c", code, str(folder)]
         done = subprocess.run(
             command,
-            input=json.dumps(graphs),
+            input=json.dumps(scenarios),
             cwd=project_root,
             capture_output=True,
             text=True,
@@ -148,6 +148,6 @@ def test_p20_when_syncing_or_writing_fails_for_a_while_nothing_is_damaged_and_wo
     undisturbed = check_folder(calm)
     assert "work stands still until then" in errors[wild]
     assert "work goes on" in errors[wild]
-    found = check_folder(wild, undisturbed.states)
+    found = check_folder(wild, undisturbed.endings)
     assert found.violations == []
     assert found.runs == undisturbed.runs == 4
