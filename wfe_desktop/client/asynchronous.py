@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +20,13 @@ from wfe_desktop.client.errors import (
     make_error,
 )
 from wfe_desktop.client.graph_calls import GraphCalls
-from wfe_desktop.client.results import Event, RunState
+from wfe_desktop.client.results import ENDS, Event, RunState
 from wfe_desktop.client.run_calls import RunCalls
 from wfe_desktop.client.server_calls import ServerCalls
-from wfe_desktop.client.transport import Graph
+from wfe_desktop.client.transport import Graph, given
 
 ALL_RUNS: Final = "*"
+SNAPSHOT: Final = "snapshot"
 GATHER_MS: Final = 10
 HEARTBEAT_S: Final = 20.0
 CLOSE_GRACE_S: Final = 1.0
@@ -34,10 +35,41 @@ LONGEST_PAUSE_S: Final = 5.0
 
 
 @dataclass(slots=True)
-class _Place:
-    """How far events were followed; None until the server has said where "from now on" begins."""
+class _Followed:
+    """Which events are followed, and how far: ``seq`` is None until the server has said where "from now on" begins.
 
+    ``snapshot``: how things stand is still to be told first. The end of one run is looked for, whatever ``types`` are wanted.
+    """
+
+    run_id: str | None
+    graph_id: str | None
+    types: Collection[str] | None
+    snapshot: bool
     seq: int | None
+
+    @property
+    def asked_types(self) -> list[str] | None:
+        """The types that the server is asked for."""
+        if self.types is None:
+            return None
+        return sorted({*self.types, *(ENDS if self.run_id is not None else ())})
+
+    def to_order(self) -> dict[str, Any]:
+        """What is said to the server."""
+        of_all = ALL_RUNS if self.graph_id is None else None
+        return given(
+            action="subscribe",
+            run_id=self.run_id or of_all,
+            graph_id=self.graph_id,
+            types=self.asked_types,
+            snapshot=self.snapshot or None,
+            since=self.seq,
+            batch_ms=GATHER_MS,
+        )
+
+    def wants(self, event: Event) -> bool:
+        """Whether it is for who asked."""
+        return self.types is None or event.event_type in self.types or event.event_type == SNAPSHOT
 
 
 class AsyncClient(GraphCalls, RunCalls, ServerCalls):
@@ -91,50 +123,65 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
             raise TimeoutError(f"run {run_id} had not ended after {timeout} s") from None
 
     async def events(
-        self, run_id: str | None = None, since: int | None = None, reconnect_s: float = 60.0
+        self,
+        run_id: str | None = None,
+        since: int | None = None,
+        reconnect_s: float = 60.0,
+        *,
+        graph_id: str | None = None,
+        types: Collection[str] | None = None,
+        snapshot: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Events as they happen, in order, without gap or repeat, whatever happens to the connection.
 
-        Of one run, up to its end, and by itself from its beginning; or of all runs, without end, and by itself from now
-        on. ``since``: from after this ``seq``. A broken connection, or a server that was restarted, is connected to
-        again for ``reconnect_s`` seconds.
+        Of one run, up to its end, and by itself from its beginning; or of all runs, or those of one graph, without end, and by
+        itself from now on. ``since``: from after this ``seq``. ``types``: of these types only. ``snapshot``: in place of what
+        was before, first one event of the type ``snapshot``, whose ``data`` is how the run stands, or else the ``runs`` that
+        have not ended. A broken connection, or a server that was restarted, is connected to again for ``reconnect_s`` seconds.
 
         Raises:
-            RunNotFound: there is no such run.
+            RunNotFound, GraphNotFound: there is none of this id.
+            ValidationError: both a run and a graph are named, or ``since`` beside ``snapshot``.
             ConnectionFailed: the server could not be reached (again).
         """
-        async with aclosing(self.event_batches(run_id, since, reconnect_s)) as batches:
+        following = self.event_batches(
+            run_id, since, reconnect_s, graph_id=graph_id, types=types, snapshot=snapshot
+        )
+        async with aclosing(following) as batches:
             async for batch in batches:
                 for event in batch:
                     yield event
 
     async def event_batches(
-        self, run_id: str | None = None, since: int | None = None, reconnect_s: float = 60.0
+        self,
+        run_id: str | None = None,
+        since: int | None = None,
+        reconnect_s: float = 60.0,
+        *,
+        graph_id: str | None = None,
+        types: Collection[str] | None = None,
+        snapshot: bool = False,
     ) -> AsyncGenerator[list[Event], None]:
         """As ``events``, in lists of those that came together: for many of them."""
         loop = asyncio.get_running_loop()
-        place = _Place(0 if since is None and run_id is not None else since)
+        begins_early = since is None and run_id is not None and not snapshot
+        followed = _Followed(run_id, graph_id, types, snapshot, 0 if begins_early else since)
         give_up: float | None = None  # the first connection is tried once
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                if run_id is not None and await self._is_over(run_id, place):
+                if not followed.snapshot and await self._is_over(followed):
                     return
-                async with self._subscribed(run_id, place) as socket:
+                async with self._subscribed(followed) as socket:
                     give_up, pause_s = loop.time() + reconnect_s, FIRST_PAUSE_S
                     async for message in socket:
                         if message.type is not aiohttp.WSMsgType.TEXT:
                             break
-                        batch = _events_in(message, place)
-                        if batch:
-                            yield batch
+                        batch = _events_in(message, followed)
+                        if wanted := [event for event in batch if followed.wants(event)]:
+                            yield wanted
                         give_up = loop.time() + reconnect_s
-                        if (
-                            run_id is not None
-                            and batch
-                            and batch[-1].ends_run
-                            and await self._is_over(run_id, place)
-                        ):
+                        if batch and _may_end(batch[-1]) and await self._is_over(followed):
                             return
             except (ConnectionFailed, ServerTimedOut, ServiceUnavailable):
                 if give_up is None or loop.time() + pause_s > give_up:
@@ -142,16 +189,17 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _is_over(self, run_id: str, place: _Place) -> bool:
-        """Whether the run has ended, and all its events were seen."""
-        state = await self.get_execution_status(run_id)
-        return state.status.is_final and not await self.get_execution_logs(run_id, since=place.seq, limit=1)
+    async def _is_over(self, followed: _Followed) -> bool:
+        """Whether it is one run, that has ended, and all its events were seen."""
+        if (run_id := followed.run_id) is None or not (
+            await self.get_execution_status(run_id)
+        ).status.is_final:
+            return False
+        return not await self.get_execution_logs(run_id, followed.seq, 1, followed.asked_types)
 
     @asynccontextmanager
-    async def _subscribed(
-        self, run_id: str | None, place: _Place
-    ) -> AsyncGenerator[aiohttp.ClientWebSocketResponse, None]:
-        """A WebSocket that is sent the events from ``place`` on."""
+    async def _subscribed(self, followed: _Followed) -> AsyncGenerator[aiohttp.ClientWebSocketResponse, None]:
+        """A WebSocket that is sent the events that are still to come."""
         try:
             async with self._open_session().ws_connect(
                 f"{self.address}/ws",
@@ -159,8 +207,7 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
                 max_msg_size=0,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_GRACE_S),
             ) as socket:
-                order = {"action": "subscribe", "run_id": run_id or ALL_RUNS, "batch_ms": GATHER_MS}
-                await socket.send_json(order if place.seq is None else {**order, "since": place.seq})
+                await socket.send_json(followed.to_order())
                 yield socket
         except WorkflowError:
             raise  # of what was asked meanwhile
@@ -170,8 +217,12 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
             raise self._failed(error) from error
 
 
-def _events_in(message: aiohttp.WSMessage, place: _Place) -> list[Event]:
-    """The events of a frame, after which ``place`` is moved on.
+def _may_end(event: Event) -> bool:
+    return event.ends_run or event.event_type == SNAPSHOT
+
+
+def _events_in(message: aiohttp.WSMessage, followed: _Followed) -> list[Event]:
+    """The events of a frame, after which it is ``followed`` further on.
 
     Raises:
         WorkflowError: the server refuses what it was asked for.
@@ -179,15 +230,30 @@ def _events_in(message: aiohttp.WSMessage, place: _Place) -> list[Event]:
     told = json.loads(message.data)
     found: list[Event] = []
     for one in told if isinstance(told, list) else [told]:
-        if one["seq"] is not None:
+        if one["event_type"] == SNAPSHOT:
+            followed.snapshot = False
+            found.append(_snapshot(one))
+        elif one["seq"] is not None:
             found.append(_event(one))
         elif one["event_type"] == "error":
             raise make_error(400, "", {"detail": one["data"]})
-        elif one["event_type"] == "subscription_confirmed" and place.seq is None:
-            place.seq = one["data"]["last_seq"]
+        elif one["event_type"] == "subscription_confirmed" and followed.seq is None and not followed.snapshot:
+            followed.seq = one["data"]["last_seq"]
     if found:
-        place.seq = found[-1].seq
+        followed.seq = found[-1].seq
     return found
+
+
+def _snapshot(told: dict[str, Any]) -> Event:
+    return Event(
+        seq=told["seq"],
+        timestamp=datetime.fromisoformat(told["timestamp"]),
+        run_id=told["run_id"] or ALL_RUNS,
+        event_type=SNAPSHOT,
+        node_id=None,
+        message="",
+        data=told["data"],
+    )
 
 
 def _event(told: dict[str, Any]) -> Event:

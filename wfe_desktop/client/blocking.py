@@ -6,7 +6,7 @@ import asyncio
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -172,19 +172,30 @@ class Client:
     openapi_document = _blocking(AsyncClient.openapi_document)
 
     def events(
-        self, run_id: str | None = None, since: int | None = None, reconnect_s: float = 60.0
+        self,
+        run_id: str | None = None,
+        since: int | None = None,
+        reconnect_s: float = 60.0,
+        *,
+        graph_id: str | None = None,
+        types: Collection[str] | None = None,
+        snapshot: bool = False,
     ) -> Iterator[Event]:
         """Events as they happen, in order, without gap or repeat, whatever happens to the connection.
 
-        Of one run, up to its end, and by itself from its beginning; or of all runs, without end, and by itself from now
-        on. ``since``: from after this ``seq``. A broken connection, or a server that was restarted, is connected to
-        again for ``reconnect_s`` seconds.
+        Of one run, up to its end, and by itself from its beginning; or of all runs, or those of one graph, without end, and by
+        itself from now on. ``since``: from after this ``seq``. ``types``: of these types only. ``snapshot``: in place of what
+        was before, first one event of the type ``snapshot``, whose ``data`` is how the run stands, or else the ``runs`` that
+        have not ended. A broken connection, or a server that was restarted, is connected to again for ``reconnect_s`` seconds.
 
         Raises:
-            RunNotFound: there is no such run.
+            RunNotFound, GraphNotFound: there is none of this id.
+            ValidationError: both a run and a graph are named, or ``since`` beside ``snapshot``.
             ConnectionFailed: the server could not be reached (again).
         """
-        batches = self._client.event_batches(run_id, since, reconnect_s)
+        batches = self._client.event_batches(
+            run_id, since, reconnect_s, graph_id=graph_id, types=types, snapshot=snapshot
+        )
 
         async def following() -> list[Event]:
             return await anext(batches, [])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 
 class RunStatus(StrEnum):
@@ -120,6 +120,9 @@ class RunStarted:
     graph_id: str | None = None
 
 
+ENDS: Final = frozenset({"workflow_completed", "workflow_cancelled", "execution_error"})
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened in a run. ``seq`` rises over all runs, in the order in which things were stored."""
@@ -135,7 +138,7 @@ class Event:
     @property
     def ends_run(self) -> bool:
         """Whether the run has ended with this. One that failed may go on later, by a retry."""
-        return self.event_type in {"workflow_completed", "workflow_cancelled", "execution_error"}
+        return self.event_type in ENDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -487,6 +487,81 @@ async def test_p05_events_come_once_and_in_order_however_often_the_connection_br
     await cutter.close()
 
 
+async def test_events_of_some_types_come_alone_and_end_with_the_run(client, run, gate):
+    old = (await run("add", "break_down"))["run_id"]
+    stored = await client.get_execution_logs(old)
+    for types in (["node_execution"], ["node_execution", "execution_error"], {"workflow_paused"}):
+        seen = [event async for event in client.events(old, types=types)]
+        assert seen == [event for event in stored if event.event_type in types]
+    assert len(stored) > len(seen) == 0
+    going = (await client.execute_graph(chain("gate", "add"))).run_id
+    async with aclosing(client.events(going, types=["node_execution"])) as events:
+        seen = [await anext(events)]
+        gate.opened.set()
+        seen += [event async for event in events]
+    assert seen == await client.get_execution_logs(going, types=["node_execution"])
+    assert len(seen) >= 4
+
+
+async def test_p05_filtered_events_come_once_and_in_order_however_often_the_connection_breaks(
+    loop, server, client, services, monkeypatch
+):
+    monkeypatch.setattr("wfe_desktop.client.asynchronous.FIRST_PAUSE_S", 0.001)
+    run = await client.run_and_wait(chain(*["add"] * 40), timeout=20)
+    cutter = Cutter(server, itertools.chain(range(1, 20_000, 1_500), itertools.repeat(1_000_000)))
+    async with AsyncClient(await cutter.start()) as through:
+        seen = [event async for event in through.events(run.run_id, types=["node_execution"])]
+    assert seen == await client.get_execution_logs(run.run_id, types=["node_execution"])
+    assert len(seen) >= 80
+    assert cutter.cuts > 5
+    await cutter.close()
+
+
+async def test_the_events_of_a_graphs_runs_are_followed(client, make_graph):
+    graph_id = await make_graph("add")
+    first = await client.run_and_wait(graph_id)
+    await client.run_and_wait(chain("add", name="Another"))
+    async with aclosing(client.events(graph_id=graph_id, since=0, types=["workflow_completed"])) as events:
+        assert (await anext(events)).run_id == first.run_id
+        second = await client.run_and_wait(graph_id)
+        assert (await anext(events)).run_id == second.run_id
+    with pytest.raises(wfe.GraphNotFound):
+        await anext(client.events(graph_id="nope"))
+    with pytest.raises(wfe.ValidationError, match="either run_id or graph_id"):
+        await anext(client.events(first.run_id, 1, graph_id=graph_id))
+
+
+async def test_who_comes_late_is_told_how_a_run_stands_and_then_what_happens(client, gate):
+    run_id = (await client.execute_graph(chain("add", "gate", "add"))).run_id
+    async for event in client.events(run_id):
+        if event.node_id == "n1":
+            break
+    async with aclosing(client.events(run_id, snapshot=True, types=["node_execution"])) as events:
+        snapshot = await anext(events)
+        assert (snapshot.event_type, snapshot.run_id) == ("snapshot", run_id)
+        assert snapshot.seq == snapshot.data["seq"] >= event.seq
+        assert snapshot.data["steps"]["n1"]["status"] == "running"
+        gate.opened.set()
+        rest = [event async for event in events]
+    assert rest == await client.get_execution_logs(run_id, snapshot.seq, types=["node_execution"])
+    ended = [event async for event in client.events(run_id, snapshot=True)]
+    assert [(event.event_type, event.data["status"]) for event in ended] == [("snapshot", "completed")]
+    with pytest.raises(wfe.ValidationError, match="takes the place of since"):
+        await anext(client.events(run_id, since=1, snapshot=True))
+
+
+async def test_who_follows_all_runs_is_told_first_which_are_under_way(client, gate):
+    run_id = (await client.execute_graph(chain("gate"))).run_id
+    async with aclosing(client.events(snapshot=True)) as events:
+        snapshot = await anext(events)
+        assert (snapshot.run_id, [line["run_id"] for line in snapshot.data["runs"]]) == ("*", [run_id])
+        gate.opened.set()
+        async for event in events:
+            assert event.seq > snapshot.seq
+            if event.ends_run:
+                break
+
+
 # ------------------------------------------------------------------------------------------------- the plain client
 
 
@@ -502,6 +577,9 @@ async def test_the_plain_client_does_the_same_from_any_thread(server):
             assert events == client.get_execution_logs(state.run_id)
             with pytest.raises(wfe.RunNotFound):
                 client.pause("nobody")
+            assert [event.event_type for event in client.events(state.run_id, snapshot=True)] == ["snapshot"]
+            [end] = client.events(state.run_id, types=["workflow_completed"])
+            assert end == events[-1]
             following = client.events()
             run_id = client.execute_graph(chain("add")).run_id
             following.close()
