@@ -185,7 +185,11 @@ def measure_http(folder: Path, rounds: int, *, window: bool) -> None:
         ]
         before = started.peak_mb()
         started.run(graph_id, 60)
-        show("peak memory before and after W5", f"{before:.0f} and {started.peak_mb():.0f} MB", "90 MB")
+        show(
+            "peak memory with the graph of W5, and after its run",
+            f"{before:.0f} and {started.peak_mb():.0f} MB",
+            "90 MB",
+        )
 
 
 def load(started: Program, path: str) -> tuple[float, float, str]:

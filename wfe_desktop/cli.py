@@ -7,6 +7,7 @@ headless start loads no widgets.
 from __future__ import annotations
 
 import argparse
+import builtins
 import logging
 import os
 import sys
@@ -238,6 +239,7 @@ def _count(text: str) -> int:
 
 def _start(parsed: argparse.Namespace, options: StartOptions) -> int:
     log.info("started: version %s, Python %s, %s", _version(), sys.version.split()[0], sys.platform)
+    load_qt()
     if not parsed.headless and has_display():
         from wfe_desktop.bootstrap import run_window
 
@@ -367,3 +369,15 @@ def _check_qt() -> None:
         raise WorkflowError(
             f"PySide6 {version} crashes on Python 3.11; install PySide6_Essentials==6.11.3, or use Python 3.12"
         )
+
+
+def load_qt() -> None:
+    """Loads Qt for Python, and takes away the hook that it puts around ``import``.
+
+    The hook is for ``from __feature__ import ...``, which nothing here has. For this it reads the source of each module
+    that is loaded after Qt, and keeps the text: 30 MB, and a quarter of a second, in a window.
+    """
+    plain = builtins.__import__
+    import PySide6.QtCore  # noqa: F401
+
+    builtins.__import__ = plain

@@ -33,6 +33,7 @@ def serve(options: StartOptions) -> int:
         WorkflowError: the database or the address cannot be used; the message says what to do.
     """
     services = open_services(with_own_workspace(options.to_config()))
+    gc.collect()  # loading leaves some megabytes of it
     gc.freeze()  # what is loaded stays, and need not be looked through for garbage
     gc.enable()
     for failure in services.load_failures:

@@ -413,9 +413,10 @@ class Conductor:
             with self._ending_runs:
                 del self._runs[live.state.run_id]
                 self.recent.add(live)
-            if live.waiters:
+                waiters, live.waiters = live.waiters, []  # they hold what they are given
+            if waiters:
                 snapshot = take_snapshot(live.state, live.about, self.last_seq)
-                for future in live.waiters:
+                for future in waiters:
                     _resolve(future, snapshot)
         answers, self._answers = self._answers, []
         if answers:

@@ -23,6 +23,9 @@ class Route:
     """All of them."""
 
 
+_NOWHERE = Route((), (), (), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """By node: its success and error ``Route``, how many taken edges make it ready (0: all resolved), the loop it
@@ -93,6 +96,8 @@ def _make_route(topology: Topology, node: int, kind: str) -> Route:
             otherwise.append(number)
         else:
             conditional.append((number, _compile(edge.condition, None, number, "condition")))
+    if not (conditional or otherwise):
+        return Route(plain := tuple(always), (), (), plain) if always else _NOWHERE
     edges = (*always, *(edge for edge, _ in conditional), *otherwise)
     return Route(tuple(always), tuple(conditional), tuple(otherwise), edges)
 

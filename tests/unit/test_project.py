@@ -3,6 +3,7 @@
 import ast
 import importlib.resources
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -199,6 +200,63 @@ def test_importing_the_client_loads_neither_the_engine_nor_qt_nor_the_server():
         "or name.startswith('wfe_desktop.') and not name.startswith('wfe_desktop.client')])"
     )
     assert others == "[]"
+
+
+def test_an_engine_that_is_not_open_yet_loads_no_qt_and_no_other_database_than_sqlite():
+    others = run_python(
+        "import sys, engine.execution.services; "
+        "heavy = ('PySide6', 'shiboken6', 'alembic', 'aiohttp', 'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert others == "[]"
+
+
+def test_qt_is_loaded_last_and_so_keeps_no_source_of_what_else_the_engine_loads(tmp_path):
+    kept = run_python(
+        "import linecache, sys\n"
+        "from engine import AppConfig, open_services\n"
+        f"open_services(AppConfig(database_url='sqlite:///{tmp_path}/a.db')).close()\n"
+        "from engine.execution import engine, qt_pool\n"
+        "kept = {path.split('site-packages')[-1] for path in linecache.cache}\n"
+        "print('PySide6.QtCore' in sys.modules, [path for path in kept if 'sqlalchemy/' in path or 'pydantic/' in path])"
+    )
+    assert kept == "True []"
+
+
+def test_a_program_that_loads_qt_imports_as_before_and_keeps_no_source_of_what_it_loads():
+    kept = run_python(
+        "import builtins, linecache\n"
+        "from wfe_desktop.cli import load_qt\n"
+        "plain = builtins.__import__\n"
+        "load_qt()\n"
+        "before = set(linecache.cache)\n"
+        "import sqlalchemy, wfe_desktop.theme, PySide6.QtWidgets\n"
+        "new = set(linecache.cache) - before\n"
+        "print(builtins.__import__ is plain, [path for path in new if path.endswith('.py')])"
+    )
+    assert kept == "True []"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_the_threads_of_a_program_share_one_heap(tmp_path):
+    heaps = run_python(
+        "import threading\n"
+        "from ctypes import CDLL, c_char_p, c_int, c_void_p, create_string_buffer\n"
+        "from engine import AppConfig, open_services\n"
+        f"services = open_services(AppConfig(database_url='sqlite:///{tmp_path}/a.db'))\n"
+        "threads = [threading.Thread(target=lambda: bytes(100_000)) for _ in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "libc = CDLL(None)\n"
+        "libc.fopen.restype, libc.malloc_info.argtypes = c_void_p, (c_int, c_void_p)\n"
+        "libc.fclose.argtypes = (c_void_p,)\n"
+        f"file = libc.fopen(b'{tmp_path}/heaps.xml', b'w')\n"
+        "libc.malloc_info(0, file)\n"
+        "libc.fclose(file)\n"
+        "services.close()\n"
+        f"print(open('{tmp_path}/heaps.xml').read().count('<heap nr='))"
+    )
+    assert heaps == "1"
 
 
 # ------------------------------------------------------------------------------------------------------ size

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, NotRequired, cast
 
@@ -288,7 +289,9 @@ class StateOut(AnswerBody):
     execution_path: list[str]
 
 
-class StepOut(AnswerBody):
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class StepOut:
     """Where a node stands; times are of its latest step."""
 
     status: StepStatus
@@ -301,12 +304,12 @@ class StepOut(AnswerBody):
     items_total: int | None
     waits_for: Waiting | None
     taken_from: str | None
-    child_run_ids: list[str]
+    child_run_ids: tuple[str, ...]
     cached_from: str | None
 
     @classmethod
     def of(cls, step: StepInfo) -> StepOut:
-        return cls.model_construct(
+        return cls(
             status=step.status,
             visit=step.visit,
             attempt=step.attempt,
@@ -317,7 +320,7 @@ class StepOut(AnswerBody):
             items_total=step.items_total,
             waits_for=step.waits_for,
             taken_from=step.taken_from,
-            child_run_ids=list(step.child_run_ids),
+            child_run_ids=step.child_run_ids,
             cached_from=step.cached_from,
         )
 

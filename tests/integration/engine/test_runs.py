@@ -1,6 +1,7 @@
 """Runs on a real engine: the rules of semantics as a user meets them."""
 
 import asyncio
+import gc
 import threading
 import time
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from engine.errors import GraphNotFound, RunNotFound, ServiceUnavailable, ValidationError
+from engine.model.run import RunSnapshot
 from engine.model.status import RunStatus, StepStatus
 from tests.integration.engine.conftest import make_graph
 
@@ -448,6 +450,23 @@ def test_waiting_has_a_timeout_and_unknown_things_are_named(bench):
         bench.start(make_graph({"a": "hold"}), [1])
     with pytest.raises(ValidationError, match="cannot be kept as JSON"):
         bench.start(make_graph({"a": "hold"}), {"f": print})
+
+
+def test_an_ended_run_holds_nothing_of_what_those_who_waited_for_it_were_given(bench):
+    asked = threading.Event()
+
+    @bench.tool
+    def wait_until_asked() -> None:
+        asked.wait(10)
+
+    graph_id = bench.graphs.create_graph(make_graph({"a": "wait_until_asked"}))
+    run_id = bench.engine.execute_workflow(graph_id)
+    ended = bench.engine.when_finished(run_id)
+    asked.set()
+    assert ended.result(10).status is RunStatus.COMPLETED
+    del ended
+    bench.engine.get_execution_status(run_id)  # when this is answered, telling of the end is over
+    assert [found for found in gc.get_objects() if isinstance(found, RunSnapshot)] == []
 
 
 def test_the_history_is_filtered_and_paged(bench):

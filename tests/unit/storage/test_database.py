@@ -1,6 +1,7 @@
 """Opening the database: what is made, what is refused, and that nothing refused is harmed."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.errors import DatabaseError, DatabaseInUse
 from engine.storage import database as database_module
 from engine.storage import migrations
 from engine.storage.database import Database, open_database
+from engine.storage.tables import metadata
 
 
 def url(path: Path) -> str:
@@ -47,6 +49,24 @@ def test_the_migrations_lead_to_the_same_schema_as_a_new_database(tmp_path):
     assert describe(migrated) == describe(fresh)
     fresh.close()
     migrated.close()
+
+
+def test_postgresql_too_keeps_indexes_of_the_few_rows_that_have_a_value_to_these():
+    made: list[str] = []
+    engine = sa.create_mock_engine(
+        "postgresql+psycopg://",
+        lambda statement, *_: made.append(str(statement.compile(dialect=engine.dialect))),
+    )
+    metadata.create_all(engine, checkfirst=False)
+    partial = {
+        name: condition for text in made for name, condition in re.findall(r"INDEX (\w+) .* WHERE (.+)", text)
+    }
+    assert partial == {
+        "runs_by_parent": "parent_run_id IS NOT NULL",
+        "runs_by_origin": "forked_from IS NOT NULL",
+        "runs_by_key": "idempotency_key IS NOT NULL",
+        "events_with_values": "stored IS NOT NULL",
+    }
 
 
 def test_the_list_of_revisions_is_that_of_the_files():
