@@ -59,13 +59,13 @@ export async function ask(method, path, body, signal) {
 }
 
 /** Events of a run, or of all ("*"), from after `since`: without gap or repeat, also over a lost connection. Only of
-certain `types`, where they are given.
+certain `types`, where they are given. `onDeleted(runIds)`: runs of which there were events are gone.
 
 `onEvents(events)` is called at most once a frame. `onReset()`: too much was missed, or the server has another journal
 now; begin again from a fresh reading. `onConnection({connected, retryInMs, retry})` says how it stands. */
 export class Live {
-  constructor(runId, since, { types, onEvents, onReset, onConnection }) {
-    Object.assign(this, { runId, seq: since, types, onEvents, onReset, onConnection });
+  constructor(runId, since, { types, onEvents, onDeleted, onReset, onConnection }) {
+    Object.assign(this, { runId, seq: since, types, onEvents, onDeleted, onReset, onConnection });
     this.queue = [];
     this.failures = 0;
     this.flush = this.flush.bind(this);
@@ -140,6 +140,9 @@ export class Live {
       const missed = message.data.last_seq - this.seq;
       if (missed < 0 || (this.wasConnected && missed > MOST_REPLAYED)) this.onReset();
       this.wasConnected = true;
+    } else if (message.event_type === "runs_deleted") {
+      this.flush(); // what they did comes first
+      if (!this.closed) this.onDeleted(message.data.run_ids);
     } else if (message.event_type === "error") {
       this.onReset();
     }

@@ -7,7 +7,7 @@ import { readJson } from "./forms.js";
 const PAGE = 50;
 const MOST_ACTIVE = 200;
 const MOST_ENDED = 1000;
-const OF_RUNS = ["execution_status_update", "workflow_started", "workflow_completed", "execution_error", "workflow_cancelled", "workflow_paused", "workflow_resumed"];
+const OF_RUNS = ["execution_status_update", "workflow_started", "workflow_completed", "execution_error", "workflow_cancelled", "workflow_paused", "workflow_resumed", "runs_deleted"];
 
 /** Runs: those under way first, then the latest. */
 export class RunsView {
@@ -57,7 +57,7 @@ export class RunsView {
       this.limit = PAGE;
       this.fault.hidden = true;
       this.isLoaded = true;
-      this.live = new Live("*", seq, { types: OF_RUNS, onEvents: (events) => this.take(events), onReset: () => this.load(), onConnection: this.onConnection });
+      this.live = new Live("*", seq, { types: OF_RUNS, onEvents: (events) => this.take(events), onDeleted: (runIds) => this.forget(runIds), onReset: () => this.load(), onConnection: this.onConnection });
     } catch (error) {
       if (this.closed || this.loading !== mine) return;
       this.fail(error);
@@ -112,6 +112,12 @@ export class RunsView {
     for (const runId of changed) this.rows.get(runId)?.remove(), this.rows.delete(runId);
     this.render();
     if (changed.has(focused)) this.rows.get(focused)?.querySelector("a").focus();
+  }
+
+  /** Somebody deleted these. What was read so far is counted by their number, which `loadMore` goes by. */
+  forget(runIds) {
+    for (const runId of runIds) if (this.runs.delete(runId)) this.read = Math.max(0, this.read - 1);
+    this.render();
   }
 
   /** A run that is not on the list. One from long ago may go on; a part of another run is not shown. */

@@ -75,13 +75,22 @@ export class RunView {
       await this.readState();
       await this.redraw();
       if (this.closed) return;
-      this.live = new Live(this.runId, this.run.seq, { onEvents: (events) => this.take(events), onReset: () => this.reload(), onConnection: (how) => this.connected(how) });
+      this.live = new Live(this.runId, this.run.seq, { onEvents: (events) => this.take(events), onDeleted: () => this.end(), onReset: () => this.reload(), onConnection: (how) => this.connected(how) });
       await this.log.start(this.run.seq);
       if (this.tab === "Steps") await this.readSteps();
     } catch (error) {
       this.fail(error.status === 404 ? new Error("There is no run of this id. It may have been in another database.") : error);
       if (error.status === 0 && !this.closed) this.tryAgain();
     }
+  }
+
+  /** The run was deleted. What is shown stays to be read; nothing can be read again, nor done. */
+  end() {
+    this.live.close();
+    clearTimeout(this.timer);
+    this.timer = "never";
+    this.commands.replaceChildren();
+    this.fail(new Error("This run was deleted."));
   }
 
   connected(how) {

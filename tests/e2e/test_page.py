@@ -257,6 +257,22 @@ async def test_the_list_is_filtered_and_paged(address, open_page):
         )
 
 
+async def test_deleted_runs_leave_the_list_and_the_page_of_one_says_so(address, open_page):
+    graph = store(address, ("a", "set_state", {}), name="Deleted")
+    ended = [run(address, graph, wait_s=10) for _ in range(2)]
+    rows = [f"document.querySelector('[data-run=\"{run_id}\"]')" for run_id in ended]
+    async with open_page(address) as tab, open_page(address, f"#run/{ended[0]}") as shown:
+        await tab.until_text("Live", "#connection")
+        await shown.until_text("Live", "#connection")
+        await tab.until(f"{rows[0]} && {rows[1]}")
+        assert ask(address, "/history/delete", {"run_ids": [ended[0]]})[0] == 200
+        await tab.until(f"!{rows[0]}")
+        assert await tab.look(f"Boolean({rows[1]})")
+        await shown.until_text("This run was deleted.", ".fault")
+        assert await shown.look("document.querySelector('.commands, .buttons').childElementCount") == 0
+        assert await shown.look("document.querySelector('.state').innerText") != ""
+
+
 # -------------------------------------------------------------------------------------------------------- one run
 
 

@@ -11,6 +11,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from engine.errors import WorkflowError
@@ -35,6 +37,8 @@ class Journal(Protocol):
     def read_events(
         self, since: int = 0, run_id: str | None = None, graph_id: str | None = None, limit: int = 1000
     ) -> list[JournalEntry]: ...
+
+    def subscribe_deleted(self, callback: Callable[[Sequence[str]], None], /) -> Callable[[], None]: ...
 
 
 class Frame:
@@ -84,6 +88,19 @@ def event_message(entry: JournalEntry) -> dict[str, Any]:
     }
 
 
+def own_message(event_type: str, run_id: str | None = None, data: Any = None, **more: Any) -> bytes:
+    """What is no event of the journal, and has no ``seq``, in the same form as JSON."""
+    message = {
+        "event_type": event_type,
+        "run_id": run_id,
+        "timestamp": datetime.now(UTC),
+        "seq": None,
+        "data": data or {},
+        **more,
+    }
+    return encode_json(message)
+
+
 class Client(Protocol):
     """Who is told what happens. For the loop's thread."""
 
@@ -93,6 +110,9 @@ class Client(Protocol):
 
     def take(self, frames: list[Frame]) -> None:
         """New events, in order."""
+
+    def take_deleted(self, run_ids: Sequence[str]) -> None:
+        """These runs are gone; their events were handed out before."""
 
 
 class Hub:
@@ -116,14 +136,18 @@ class Hub:
         self._graphs: dict[str, str] = {}
         self._looking_up: asyncio.Task[None] | None = None
         self._inbox: deque[JournalEntry] = deque()
+        self._deleted: deque[tuple[int, Sequence[str]]] = deque()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Begins to listen; call it on the loop that serves the clients."""
         self._loop = asyncio.get_running_loop()
-        self._unsubscribe = self.journal.subscribe(self._receive)
+        self._unsubscribe = [
+            self.journal.subscribe(self._receive),
+            self.journal.subscribe_deleted(self._receive_deleted),
+        ]
 
     def start_after(self, seq: int) -> None:
         """Events up to ``seq`` are history: they were committed before anybody was connected."""
@@ -131,8 +155,8 @@ class Hub:
 
     def stop(self) -> None:
         """Stops listening. Clients are closed by who opened them."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         if self._looking_up is not None:
             self._looking_up.cancel()
         self._loop = None
@@ -152,6 +176,23 @@ class Hub:
         except RuntimeError:
             self._woken = False  # the loop is closed; so is the server
 
+    def _receive_deleted(self, run_ids: Sequence[str]) -> None:
+        """On whatever thread deletes."""
+        if (loop := self._loop) is not None:
+            with suppress(RuntimeError):  # the loop is closed; so is the server
+                loop.call_soon_threadsafe(self._take_deleted, run_ids)
+
+    def _take_deleted(self, run_ids: Sequence[str]) -> None:
+        """What the runs did is in the inbox by now, if it was not handed out: clients are told of that first."""
+        self._deleted.append((self._inbox[-1].seq if self._inbox else 0, run_ids))
+        self._tell_deleted()
+
+    def _tell_deleted(self) -> None:
+        while self._deleted and self._deleted[0][0] <= self.dispatched:
+            _, run_ids = self._deleted.popleft()
+            for client in tuple(self.clients):
+                client.take_deleted(run_ids)
+
     def _dispatch(self) -> None:
         self._woken = False
         loop = self._loop
@@ -165,6 +206,7 @@ class Hub:
             self.delivered += len(frames)
             for client in tuple(self.clients):
                 client.take(frames)
+            self._tell_deleted()
         if self._inbox and self._looking_up is None:
             self._again(lambda: loop.call_soon(self._dispatch))  # others get their turn in between
 

@@ -12,13 +12,14 @@ from typing import Final, TypeAlias
 
 from engine.errors import WorkflowError
 from engine.model.events import JournalEntry
-from wfe_desktop.server.hub import Frame, Hub
+from wfe_desktop.server.hub import Frame, Hub, own_message
 from wfe_desktop.server.threads import DatabaseThreads
 
 log = logging.getLogger(__name__)
 
 ALL_RUNS: Final = "*"
 GRAPH_KEY: Final = "graph:"
+RUNS_DELETED: Final = "runs_deleted"
 MAX_QUEUED: Final = 10_000
 MAX_PENDING: Final = 4_000
 MAX_BATCH: Final = 1_000
@@ -35,7 +36,7 @@ Frames: TypeAlias = list[Frame]
 class _Subscription:
     """``floor``: everything up to this seq was sent or was not asked for. While it is not live, history is being
     read and what happens meanwhile is kept in ``pending``; ``lost`` is the last seq that no longer fitted. ``types`` are the
-    event types that are wanted; None: all.
+    event types that are wanted; None: all. ``gone`` are deleted runs that are told of when history was.
     """
 
     key: str
@@ -44,6 +45,7 @@ class _Subscription:
     types: frozenset[str] | None = None
     pending: deque[Frame] = field(default_factory=lambda: deque(maxlen=MAX_PENDING))
     lost: int = 0
+    gone: list[str] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
     @property
@@ -56,6 +58,12 @@ class _Subscription:
 
     def wants(self, frame: Frame) -> bool:
         return frame.seq > self.floor and (self.types is None or frame.event_type in self.types)
+
+    def those_deleted(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the runs whose deletion is its matter. Nobody knows any more of which graph they were."""
+        if self.types is not None and RUNS_DELETED not in self.types:
+            return ()
+        return run_ids if self.run_id is None else [each for each in run_ids if each == self.run_id]
 
     def keep(self, frame: Frame) -> None:
         if len(self.pending) == MAX_PENDING:
@@ -175,6 +183,21 @@ class Subscriber:
                     each.keep(frame)
         if wanted:
             self._enqueue(wanted)
+
+    def take_deleted(self, run_ids: Sequence[str]) -> None:
+        """These runs are gone; says so to who wants to know, after what was to be said of them before."""
+        told: set[str] = set()
+        for each in self._subscriptions.values():
+            found = each.those_deleted(run_ids)
+            if each.live:
+                told.update(found)
+            else:
+                each.gone += found
+        self._say_deleted([run_id for run_id in run_ids if run_id in told])
+
+    def _say_deleted(self, run_ids: Sequence[str]) -> None:
+        if run_ids:
+            self.say(own_message(RUNS_DELETED, None, {"run_ids": run_ids}))
 
     def _matching(self, frame: Frame) -> Iterator[_Subscription]:
         """The subscriptions whose matter the event is."""
@@ -301,6 +324,8 @@ class Subscriber:
                 subscription.live = True
                 self._enqueue([frame for frame in subscription.pending if frame.seq > covered])
                 subscription.pending.clear()
+                self._say_deleted(subscription.gone)
+                subscription.gone = []
                 return
 
     async def _find_graph(self, subscription: _Subscription, entry: JournalEntry) -> str:

@@ -23,7 +23,7 @@ from wfe_desktop.server.bodies import check_model
 from wfe_desktop.server.connections import HttpConnection
 from wfe_desktop.server.context import ServerContext
 from wfe_desktop.server.failures import HttpError, internal_error, refusal, to_http_error
-from wfe_desktop.server.jsonio import encode_json
+from wfe_desktop.server.hub import own_message
 from wfe_desktop.server.payloads import Id, Request, RunLine, RunState, Seq
 from wfe_desktop.server.subscriber import ALL_RUNS, GRAPH_KEY, Subscriber
 from wfe_desktop.server.tokens import SUBPROTOCOL, subprotocols
@@ -239,15 +239,7 @@ class Connection:
         self._say("error", None, {"error": error.error, "message": error.message, "details": error.details})
 
     def _say(self, event_type: str, run_id: str | None = None, data: Any = None, **more: Any) -> None:
-        message = {
-            "event_type": event_type,
-            "run_id": run_id,
-            "timestamp": datetime.now(UTC),
-            "seq": None,
-            "data": data or {},
-            **more,
-        }
-        self._client.say(encode_json(message))
+        self._client.say(own_message(event_type, run_id, data, **more))
 
 
 async def websocket(server: ServerContext, request: web.Request) -> web.WebSocketResponse:

@@ -57,3 +57,26 @@ async def test_old_runs_are_deleted_by_number_and_none_by_zero(client):
     assert (await client.prune_runs(runs=2)).deleted == 3
     history = await client.query_historical_executions()
     assert {run.run_id for run in history.executions} == set(made[3:])
+
+
+async def test_websocket_clients_are_told_which_runs_are_gone(client, http):
+    ended = [(await client.run_and_wait(chain("add"))).run_id for _ in range(3)]
+    async with http.ws_connect("/ws") as every, http.ws_connect("/ws") as one:
+        await every.send_json({"action": "subscribe", "run_id": "*"})
+        await one.send_json({"action": "subscribe", "run_id": ended[0], "types": ["runs_deleted"]})
+        for socket in (every, one):
+            assert [(await socket.receive_json(timeout=5))["event_type"] for _ in range(2)] == [
+                "connection_established",
+                "subscription_confirmed",
+            ]
+        await client.delete_runs([ended[1]])
+        await client.delete_runs([ended[0], ended[2], "nope"])
+        gone = [await every.receive_json(timeout=5) for _ in range(2)]
+        assert [set(message["data"]["run_ids"]) for message in gone] == [{ended[1]}, {ended[0], ended[2]}]
+        assert gone[0].keys() == {"event_type", "run_id", "timestamp", "seq", "data"}
+        told = await one.receive_json(timeout=5)
+        assert (told["event_type"], told["seq"], told["data"]) == (
+            "runs_deleted",
+            None,
+            {"run_ids": [ended[0]]},
+        )

@@ -22,12 +22,21 @@ class MemoryJournal:
     def __init__(self):
         self.entries = []
         self.subscribers = []
+        self.on_deleted = []
         self.lock = threading.Lock()
         self.read_delay_s = 0.0
 
     def subscribe(self, callback):
         self.subscribers.append(callback)
         return lambda: self.subscribers.remove(callback)
+
+    def subscribe_deleted(self, callback):
+        self.on_deleted.append(callback)
+        return lambda: self.on_deleted.remove(callback)
+
+    def delete(self, *run_ids):
+        for callback in self.on_deleted:
+            callback(run_ids)
 
     def read_events(self, since=0, run_id=None, graph_id=None, limit=1000):
         with self.lock:
@@ -388,3 +397,44 @@ async def test_a_journal_that_cannot_be_read_closes_the_client(connect, journal,
     client.subscriber.subscribe("*", 0, None)
     await until(lambda: client.closed)
     assert client.closed == 1011
+
+
+def deleted_in(client):
+    return [event["data"]["run_ids"] for event in client.events if event["event_type"] == "runs_deleted"]
+
+
+async def test_clients_are_told_of_deleted_runs_that_are_their_matter(connect, journal):
+    every, one, typed, unwilling, graph, nothing = (connect() for _ in range(6))
+    every.subscriber.subscribe("*", None, None)
+    one.subscriber.subscribe("a1", None, None)
+    one.subscriber.subscribe("b1", None, None)
+    typed.subscriber.subscribe("*", None, None, ["runs_deleted"])
+    unwilling.subscriber.subscribe("*", None, None, ["node_execution"])
+    graph.subscriber.subscribe("graph:a", None, None)
+    threading.Thread(target=journal.delete, args=("a1", "a2")).start()
+    await until(lambda: all(map(deleted_in, (every, one, typed, graph))))
+    assert [deleted_in(each) for each in (every, typed, graph)] == [[["a1", "a2"]]] * 3
+    assert deleted_in(one) == [["a1"]]
+    assert every.frames[-1]["seq"] is every.frames[-1]["run_id"] is None
+    journal.append("z")
+    await until(lambda: every.seqs[-1] == 1)
+    assert unwilling.frames == nothing.frames == []
+
+
+async def test_what_runs_did_is_told_before_that_they_are_deleted(connect, journal, monkeypatch):
+    monkeypatch.setattr(hub_module, "ENTRIES_A_TURN", 2)
+    live, late = connect(), connect()
+    live.subscriber.subscribe("*", None, None)
+    journal.append(*["a1"] * 3)
+    await until(lambda: live.seqs == [1, 2, 3])
+    journal.read_delay_s = 0.05
+    late.subscriber.subscribe("*", 0, 5)
+    journal.append(*["a1"] * 7)
+    journal.delete("a1")
+    journal.append("b")
+    await until(lambda: len(live.seqs) == 12 and len(late.seqs) == 12)
+    for client in (live, late):
+        place = client.seqs.index(None)
+        assert place >= 10
+        assert deleted_in(client) == [["a1"]]
+        assert [seq for seq in client.seqs if seq] == list(range(1, 12))
