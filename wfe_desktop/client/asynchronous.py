@@ -27,6 +27,7 @@ from wfe_desktop.client.transport import Graph, given
 
 ALL_RUNS: Final = "*"
 SNAPSHOT: Final = "snapshot"
+STEP_PROGRESS: Final = "step_progress"
 GATHER_MS: Final = 10
 HEARTBEAT_S: Final = 20.0
 CLOSE_GRACE_S: Final = 1.0
@@ -45,6 +46,7 @@ class _Followed:
     graph_id: str | None
     types: Collection[str] | None
     snapshot: bool
+    progress: bool
     seq: int | None
 
     @property
@@ -63,13 +65,15 @@ class _Followed:
             graph_id=self.graph_id,
             types=self.asked_types,
             snapshot=self.snapshot or None,
+            progress=self.progress or None,
             since=self.seq,
             batch_ms=GATHER_MS,
         )
 
     def wants(self, event: Event) -> bool:
         """Whether it is for who asked."""
-        return self.types is None or event.event_type in self.types or event.event_type == SNAPSHOT
+        wanted = self.types
+        return wanted is None or event.event_type in {*wanted, SNAPSHOT, STEP_PROGRESS}
 
 
 class AsyncClient(GraphCalls, RunCalls, ServerCalls):
@@ -131,13 +135,16 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
         graph_id: str | None = None,
         types: Collection[str] | None = None,
         snapshot: bool = False,
+        progress: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Events as they happen, in order, without gap or repeat, whatever happens to the connection.
 
         Of one run, up to its end, and by itself from its beginning; or of all runs, or those of one graph, without end, and by
         itself from now on. ``since``: from after this ``seq``. ``types``: of these types only. ``snapshot``: in place of what
         was before, first one event of the type ``snapshot``, whose ``data`` is how the run stands, or else the ``runs`` that
-        have not ended. A broken connection, or a server that was restarted, is connected to again for ``reconnect_s`` seconds.
+        have not ended. ``progress``: among them events of the type ``step_progress``, which say in ``data`` how far running steps
+        are; they are not stored, may be left out, and have the ``seq`` of the event before. A broken connection, or a server
+        that was restarted, is connected to again for ``reconnect_s`` seconds.
 
         Raises:
             RunNotFound, GraphNotFound: there is none of this id.
@@ -145,7 +152,13 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
             ConnectionFailed: the server could not be reached (again).
         """
         following = self.event_batches(
-            run_id, since, reconnect_s, graph_id=graph_id, types=types, snapshot=snapshot
+            run_id,
+            since,
+            reconnect_s,
+            graph_id=graph_id,
+            types=types,
+            snapshot=snapshot,
+            progress=progress,
         )
         async with aclosing(following) as batches:
             async for batch in batches:
@@ -161,11 +174,12 @@ class AsyncClient(GraphCalls, RunCalls, ServerCalls):
         graph_id: str | None = None,
         types: Collection[str] | None = None,
         snapshot: bool = False,
+        progress: bool = False,
     ) -> AsyncGenerator[list[Event], None]:
         """As ``events``, in lists of those that came together: for many of them."""
         loop = asyncio.get_running_loop()
         begins_early = since is None and run_id is not None and not snapshot
-        followed = _Followed(run_id, graph_id, types, snapshot, 0 if begins_early else since)
+        followed = _Followed(run_id, graph_id, types, snapshot, progress, 0 if begins_early else since)
         give_up: float | None = None  # the first connection is tried once
         pause_s = FIRST_PAUSE_S
         while True:
@@ -235,6 +249,8 @@ def _events_in(message: aiohttp.WSMessage, followed: _Followed) -> list[Event]:
             found.append(_snapshot(one))
         elif one["seq"] is not None:
             found.append(_event(one))
+        elif one["event_type"] == STEP_PROGRESS:
+            found.append(_event({**one, "seq": followed.seq}))
         elif one["event_type"] == "error":
             raise make_error(400, "", {"detail": one["data"]})
         elif one["event_type"] == "subscription_confirmed" and followed.seq is None and not followed.snapshot:

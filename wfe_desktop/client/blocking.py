@@ -180,13 +180,16 @@ class Client:
         graph_id: str | None = None,
         types: Collection[str] | None = None,
         snapshot: bool = False,
+        progress: bool = False,
     ) -> Iterator[Event]:
         """Events as they happen, in order, without gap or repeat, whatever happens to the connection.
 
         Of one run, up to its end, and by itself from its beginning; or of all runs, or those of one graph, without end, and by
         itself from now on. ``since``: from after this ``seq``. ``types``: of these types only. ``snapshot``: in place of what
         was before, first one event of the type ``snapshot``, whose ``data`` is how the run stands, or else the ``runs`` that
-        have not ended. A broken connection, or a server that was restarted, is connected to again for ``reconnect_s`` seconds.
+        have not ended. ``progress``: among them events of the type ``step_progress``, which say in ``data`` how far running steps
+        are; they are not stored, may be left out, and have the ``seq`` of the event before. A broken connection, or a server
+        that was restarted, is connected to again for ``reconnect_s`` seconds.
 
         Raises:
             RunNotFound, GraphNotFound: there is none of this id.
@@ -194,7 +197,13 @@ class Client:
             ConnectionFailed: the server could not be reached (again).
         """
         batches = self._client.event_batches(
-            run_id, since, reconnect_s, graph_id=graph_id, types=types, snapshot=snapshot
+            run_id,
+            since,
+            reconnect_s,
+            graph_id=graph_id,
+            types=types,
+            snapshot=snapshot,
+            progress=progress,
         )
 
         async def following() -> list[Event]:

@@ -204,7 +204,9 @@ async def _open(app: web.Application) -> None:
     context.hub.on_entries = context.measures.take
     context.hub.start()
     states = context.services.states
-    context.measures.know_started(await context.database.run(states.unfinished_runs))
+    unfinished = await context.database.run(states.unfinished_runs)
+    context.measures.know_started(unfinished)
+    context.hub.know(unfinished)
     context.hub.start_after(await context.database.run(states.last_seq))
 
 

@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from engine.errors import WorkflowError
 from engine.flow.presenter import present
-from engine.model.events import JournalEntry, RunAccepted
+from engine.model.events import JournalEntry, RunAccepted, StepProgress
+from engine.model.run import RunSummary
 from wfe_desktop.server.jsonio import encode_json
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ MAX_INBOX: Final = 200_000
 MAX_GRAPHS_KNOWN: Final = 20_000
 HOLD_S: Final = 0.002
 LOOK_UP_AGAIN_S: Final = 1.0
+STEP_PROGRESS: Final = "step_progress"
 
 
 class Journal(Protocol):
@@ -37,6 +39,8 @@ class Journal(Protocol):
     def read_events(
         self, since: int = 0, run_id: str | None = None, graph_id: str | None = None, limit: int = 1000
     ) -> list[JournalEntry]: ...
+
+    def subscribe_progress(self, callback: Callable[[StepProgress], None], /) -> Callable[[], None]: ...
 
     def subscribe_deleted(self, callback: Callable[[Sequence[str]], None], /) -> Callable[[], None]: ...
 
@@ -101,6 +105,28 @@ def own_message(event_type: str, run_id: str | None = None, data: Any = None, **
     return encode_json(message)
 
 
+def progress_message(said: StepProgress) -> bytes:
+    """How far a step is, as WebSocket clients get it."""
+    data = {
+        "node_id": said.node,
+        "visit": said.visit,
+        "attempt": said.attempt,
+        "item": said.item,
+        "done": said.done,
+        "total": said.total,
+        "message": said.message,
+    }
+    return own_message(STEP_PROGRESS, said.run_id, data)
+
+
+class Progress(NamedTuple):
+    """How far a step is, as it goes to clients."""
+
+    run_id: str
+    graph_id: str
+    encoded: bytes
+
+
 class Client(Protocol):
     """Who is told what happens. For the loop's thread."""
 
@@ -111,6 +137,9 @@ class Client(Protocol):
     def take(self, frames: list[Frame]) -> None:
         """New events, in order."""
 
+    def take_progress(self, told: Sequence[Progress]) -> None:
+        """How far steps are, once each."""
+
     def take_deleted(self, run_ids: Sequence[str]) -> None:
         """These runs are gone; their events were handed out before."""
 
@@ -120,13 +149,14 @@ class Hub:
 
     ``dispatched`` is the last seq handed out, ``delivered`` how many events were, ``dropped`` how many clients were given
     up. Which graph a run is of is known from its acceptance; ``find_graph`` is asked about older ones, as long as there
-    are ``graph_watchers``. ``last_array`` is for clients whose arrays are the same.
+    are ``graph_watchers``. How far steps are is told as long as there are ``progress_watchers``. ``last_array`` is for clients whose arrays are the same.
     """
 
     def __init__(self, journal: Journal, find_graph: Callable[[str], Awaitable[str | None]]) -> None:
         self.journal = journal
         self.clients: set[Client] = set()
         self.graph_watchers = 0
+        self.progress_watchers = 0
         self.dispatched = 0
         self.delivered = 0
         self.dropped = 0
@@ -137,6 +167,8 @@ class Hub:
         self._looking_up: asyncio.Task[None] | None = None
         self._inbox: deque[JournalEntry] = deque()
         self._deleted: deque[tuple[int, Sequence[str]]] = deque()
+        self._progress: deque[StepProgress] = deque()
+        self._telling = False
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unsubscribe: list[Callable[[], None]] = []
@@ -147,11 +179,17 @@ class Hub:
         self._unsubscribe = [
             self.journal.subscribe(self._receive),
             self.journal.subscribe_deleted(self._receive_deleted),
+            self.journal.subscribe_progress(self._receive_progress),
         ]
 
     def start_after(self, seq: int) -> None:
         """Events up to ``seq`` are history: they were committed before anybody was connected."""
         self.dispatched = max(self.dispatched, seq)
+
+    def know(self, runs: Sequence[RunSummary]) -> None:
+        """These were under way before: of which graphs they are."""
+        for run in runs:
+            self._remember(run.run_id, run.graph_id)
 
     def stop(self) -> None:
         """Stops listening. Clients are closed by who opened them."""
@@ -175,6 +213,34 @@ class Hub:
             loop.call_soon_threadsafe(self._dispatch)
         except RuntimeError:
             self._woken = False  # the loop is closed; so is the server
+
+    def _receive_progress(self, said: StepProgress) -> None:
+        """On the step's thread. It wakes the loop as ``_receive`` does."""
+        loop = self._loop
+        if not self.progress_watchers or loop is None:
+            return
+        self._progress.append(said)
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            loop.call_soon_threadsafe(self._tell_progress)
+        except RuntimeError:
+            self._telling = False  # the loop is closed; so is the server
+
+    def _tell_progress(self) -> None:
+        """The latest of each step: what gathered meanwhile is out of date."""
+        self._telling = False
+        latest: dict[tuple[str, str, int | None], StepProgress] = {}
+        while self._progress:
+            said = self._progress.popleft()
+            latest[said.run_id, said.node, said.item] = said
+        told = [
+            Progress(said.run_id, self._graphs.get(said.run_id, ""), progress_message(said))
+            for said in latest.values()
+        ]
+        for client in tuple(self.clients):
+            client.take_progress(told)
 
     def _receive_deleted(self, run_ids: Sequence[str]) -> None:
         """On whatever thread deletes."""

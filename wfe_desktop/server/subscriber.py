@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from engine.errors import WorkflowError
 from engine.model.events import JournalEntry
-from wfe_desktop.server.hub import Frame, Hub, own_message
+from wfe_desktop.server.hub import Frame, Hub, Progress, own_message
 from wfe_desktop.server.threads import DatabaseThreads
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ MAX_PENDING: Final = 4_000
 MAX_BATCH: Final = 1_000
 HISTORY_PAGE: Final = 1_000
 MESSAGES_A_SEND: Final = 250
+MAX_BEFORE_PROGRESS: Final = 100
+"""So many messages may be queued for a client that is still told how far steps are."""
 
 TRY_AGAIN_LATER: Final = 1013
 INTERNAL_ERROR: Final = 1011
@@ -37,12 +39,14 @@ class _Subscription:
     """``floor``: everything up to this seq was sent or was not asked for. While it is not live, history is being
     read and what happens meanwhile is kept in ``pending``; ``lost`` is the last seq that no longer fitted. ``types`` are the
     event types that are wanted; None: all. ``gone`` are deleted runs that are told of when history was.
+    ``progress``: how far steps are is wanted too.
     """
 
     key: str
     floor: int
     live: bool
     types: frozenset[str] | None = None
+    progress: bool = False
     pending: deque[Frame] = field(default_factory=lambda: deque(maxlen=MAX_PENDING))
     lost: int = 0
     gone: list[str] = field(default_factory=list)
@@ -133,19 +137,27 @@ class Subscriber:
         self._enqueue(message)
 
     def subscribe(
-        self, key: str, since: int | None, batch_ms: int | None, types: Collection[str] | None = None
+        self,
+        key: str,
+        since: int | None,
+        batch_ms: int | None,
+        types: Collection[str] | None = None,
+        *,
+        progress: bool = False,
     ) -> None:
         """Events from now on, or from after ``since``: of a run, of a graph (``graph:`` and its id), or of all (``*``).
 
-        Replaces an earlier one of the key. ``types``: of these types only.
+        Replaces an earlier one of the key. ``types``: of these types only. ``progress``: also how far steps are, now.
         """
         self.unsubscribe(key)
         self._batch_s = batch_ms / 1000 if batch_ms else None
         floor = self._hub.dispatched if since is None else since
-        subscription = _Subscription(key, floor, since is None, frozenset(types) if types else None)
+        wanted = frozenset(types) if types else None
+        subscription = _Subscription(key, floor, since is None, wanted, progress)
         self._subscriptions[key] = subscription
         if subscription.graph_id is not None:
             self._hub.graph_watchers += 1
+        self._hub.progress_watchers += progress
         if not subscription.live:
             self._begin(self._catch_up(subscription), subscription)
 
@@ -156,6 +168,7 @@ class Subscriber:
             return False
         if subscription.graph_id is not None:
             self._hub.graph_watchers -= 1
+        self._hub.progress_watchers -= subscription.progress
         if subscription.task is not None:
             subscription.task.cancel()
         return True
@@ -184,6 +197,13 @@ class Subscriber:
         if wanted:
             self._enqueue(wanted)
 
+    def take_progress(self, told: Sequence[Progress]) -> None:
+        """How far steps are; left out where there is history to send first, or the client is behind."""
+        for each in told:
+            wanted = any(found.progress and found.live for found in self._matching(each))
+            if wanted and self._queued <= MAX_BEFORE_PROGRESS:
+                self.say(each.encoded)
+
     def take_deleted(self, run_ids: Sequence[str]) -> None:
         """These runs are gone; says so to who wants to know, after what was to be said of them before."""
         told: set[str] = set()
@@ -199,8 +219,8 @@ class Subscriber:
         if run_ids:
             self.say(own_message(RUNS_DELETED, None, {"run_ids": run_ids}))
 
-    def _matching(self, frame: Frame) -> Iterator[_Subscription]:
-        """The subscriptions whose matter the event is."""
+    def _matching(self, frame: Frame | Progress) -> Iterator[_Subscription]:
+        """The subscriptions whose matter it is."""
         for key in (frame.run_id, GRAPH_KEY + frame.graph_id, ALL_RUNS):
             if (found := self._subscriptions.get(key)) is not None:
                 yield found

@@ -57,13 +57,16 @@ class _Matter(Request):
 
 
 class Subscribe(_Matter):
-    """Events from now on, or from after ``since``; with ``snapshot``, first how things stand now."""
+    """Events from now on, or from after ``since``; with ``snapshot``, first how things stand now; with
+    ``progress``, also how far running steps are.
+    """
 
     action: Literal["subscribe"]
     since: Seq | None = None
     snapshot: bool = False
     types: list[Id] | None = pydantic.Field(default=None, min_length=1, max_length=50)
     batch_ms: int | None = pydantic.Field(default=None, ge=1, le=10_000)
+    progress: bool = False
 
     @pydantic.model_validator(mode="after")
     def _begins_at_one_place(self) -> Self:
@@ -193,11 +196,12 @@ class Connection:
             "last_seq": self._server.hub.dispatched,
             **({} if asked.graph_id is None else {"graph_id": asked.graph_id}),
             **({} if asked.types is None else {"types": asked.types}),
+            **({"progress": True} if asked.progress else {}),
         }
         self._say("subscription_confirmed", asked.run_id, about)
         if snapshot is not None:
             self._say("snapshot", asked.run_id, orjson.Fragment(snapshot), seq=since)
-        self._client.subscribe(asked.key, since, asked.batch_ms, asked.types)
+        self._client.subscribe(asked.key, since, asked.batch_ms, asked.types, progress=asked.progress)
 
     async def _check_subscribe(self, asked: Subscribe) -> None:
         if len(self._client.keys) >= MAX_SUBSCRIPTIONS and asked.key not in self._client.keys:

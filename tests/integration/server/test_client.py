@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import typing
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -548,6 +549,30 @@ async def test_who_comes_late_is_told_how_a_run_stands_and_then_what_happens(cli
     assert [(event.event_type, event.data["status"]) for event in ended] == [("snapshot", "completed")]
     with pytest.raises(wfe.ValidationError, match="takes the place of since"):
         await anext(client.events(run_id, since=1, snapshot=True))
+
+
+async def test_how_far_steps_are_is_told_among_the_events(client, services):
+    told = threading.Event()
+
+    def count(context) -> str:
+        context.progress(3, 10, "counting")
+        assert told.wait(20)
+        return "counted"
+
+    services.registry.register_tool("count", count, "Counts")
+    await client.create_graph(chain("add", "count"))
+    async with aclosing(client.events(progress=True, types=["workflow_completed"])) as events:
+        following = asyncio.ensure_future(anext(events))
+        while not any(line.subscriptions for line in await client.list_connections()):
+            pass
+        run_id = (await client.execute_graph(chain("add", "count"))).run_id
+        progress = await asyncio.wait_for(following, 20)
+        told.set()
+        assert (progress.event_type, progress.run_id, progress.node_id) == ("step_progress", run_id, "n1")
+        assert (progress.data["done"], progress.data["total"], progress.message) == (3, 10, "counting")
+        end = await anext(events)
+        assert (end.event_type, end.run_id) == ("workflow_completed", run_id)
+        assert progress.seq < end.seq
 
 
 async def test_who_follows_all_runs_is_told_first_which_are_under_way(client, gate):

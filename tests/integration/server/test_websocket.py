@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 
 import aiohttp
 import pytest
@@ -382,3 +383,30 @@ async def test_a_client_that_does_not_read_is_dropped_and_neither_the_engine_nor
         while (await ask(quick, action="get_status"))["data"]["connections"] > 1:  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.05)
     writer.close()
+
+
+async def test_how_far_a_step_is_is_told_on_request(connect, services, run, make_graph):
+    told = threading.Event()
+
+    def count(context) -> str:
+        context.progress(3, 10, "counting")
+        assert told.wait(20)
+        return "counted"
+
+    services.registry.register_tool("count", count, "Counts")
+    graph_id = await make_graph("count")
+    asked, plain = await connect(), await connect()
+    confirmed = await ask(asked, action="subscribe", run_id="*", progress=True, types=["workflow_completed"])
+    assert confirmed["data"]["progress"] is True
+    assert "progress" not in (await ask(plain, action="subscribe", run_id="*"))["data"]
+    ending = asyncio.ensure_future(run(graph_id=graph_id))
+    message = await asked.receive_json(timeout=10)
+    told.set()
+    run_id = (await ending)["run_id"]
+    assert (message["event_type"], message["run_id"], message["seq"]) == ("step_progress", run_id, None)
+    about = {"node_id": "n0", "visit": 1, "attempt": 1, "item": None, "message": "counting"}
+    assert message["data"] == {**about, "done": 3, "total": 10}
+    assert (await asked.receive_json(timeout=10))["event_type"] == "workflow_completed"
+    events = await collect(plain, "workflow_completed")
+    assert "step_progress" not in {event["event_type"] for event in events}
+    assert [entry.run_id for entry in services.states.read_events()] == [run_id] * len(events)

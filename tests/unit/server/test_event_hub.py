@@ -8,7 +8,7 @@ import time
 import pytest
 
 from engine.errors import ServiceUnavailable
-from engine.model.events import JournalEntry, RunStarted, StepStarted
+from engine.model.events import JournalEntry, RunStarted, StepProgress, StepStarted
 from wfe_desktop.server import hub as hub_module
 from wfe_desktop.server import subscriber as subscriber_module
 from wfe_desktop.server.hub import Hub
@@ -23,6 +23,7 @@ class MemoryJournal:
         self.entries = []
         self.subscribers = []
         self.on_deleted = []
+        self.on_progress = []
         self.lock = threading.Lock()
         self.read_delay_s = 0.0
 
@@ -33,6 +34,14 @@ class MemoryJournal:
     def subscribe_deleted(self, callback):
         self.on_deleted.append(callback)
         return lambda: self.on_deleted.remove(callback)
+
+    def subscribe_progress(self, callback):
+        self.on_progress.append(callback)
+        return lambda: self.on_progress.remove(callback)
+
+    def say(self, run_id, done, node="n", total=100):
+        for callback in self.on_progress:
+            callback(StepProgress(run_id, node, 1, 1, None, done, total, "on its way"))
 
     def delete(self, *run_ids):
         for callback in self.on_deleted:
@@ -438,3 +447,57 @@ async def test_what_runs_did_is_told_before_that_they_are_deleted(connect, journ
         assert place >= 10
         assert deleted_in(client) == [["a1"]]
         assert [seq for seq in client.seqs if seq] == list(range(1, 12))
+
+
+def progress_in(client):
+    return [
+        (event["run_id"], event["data"]["node_id"], event["data"]["done"])
+        for event in client.events
+        if event["event_type"] == "step_progress"
+    ]
+
+
+async def test_progress_goes_to_who_asked_for_it_the_latest_of_each_step(connect, journal, hub):
+    every, one, graph, plain = (connect() for _ in range(4))
+    journal.say("a1", 1)
+    every.subscriber.subscribe("*", None, 5, ["node_execution"], progress=True)
+    one.subscriber.subscribe("a1", None, None, progress=True)
+    graph.subscriber.subscribe("graph:b", None, None, progress=True)
+    plain.subscriber.subscribe("*", None, None)
+    journal.append("a1", "b1")
+    await until(lambda: plain.seqs == [1, 2])
+    said = [threading.Thread(target=journal.say, args=("b1", 5)) for _ in range(8)]
+    for thread in said:
+        thread.start()
+    for thread in said:
+        thread.join()
+    for done in range(2, 50):
+        journal.say("a1", done)
+    journal.say("a1", 7, node="m")
+    await until(lambda: len(progress_in(every)) >= 3 and len(progress_in(one)) >= 2 and progress_in(graph))
+    assert set(progress_in(every)) == {("b1", "n", 5), ("a1", "n", 49), ("a1", "m", 7)}
+    assert progress_in(one) == [("a1", "n", 49), ("a1", "m", 7)]
+    assert set(progress_in(graph)) == {("b1", "n", 5)}
+    assert progress_in(plain) == []
+    told = one.frames[-1]
+    assert (told["seq"], told["data"]["total"], told["data"]["message"]) == (None, 100, "on its way")
+    assert told["data"].keys() == {"node_id", "visit", "attempt", "item", "done", "total", "message"}
+    for client in (every, one, graph):
+        for key in client.subscriber.keys:
+            client.subscriber.unsubscribe(key)
+    assert hub.progress_watchers == 0
+
+
+async def test_progress_never_costs_a_slow_client_its_connection(connect, journal):
+    slow = connect()
+    slow.reads.clear()
+    slow.subscriber.subscribe("*", None, None, progress=True)
+    for done in range(3 * MAX_QUEUED):
+        journal.say("a1", done)
+        await asyncio.sleep(0)
+    assert slow.closed is None
+    assert slow.subscriber.queued <= 2 * subscriber_module.MAX_BEFORE_PROGRESS
+    slow.reads.set()
+    await until(lambda: slow.subscriber.queued == 0)
+    journal.say("a1", 1, total=1)
+    await until(lambda: progress_in(slow)[-1] == ("a1", "n", 1))
