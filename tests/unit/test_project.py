@@ -202,13 +202,21 @@ def test_importing_the_client_loads_neither_the_engine_nor_qt_nor_the_server():
     assert others == "[]"
 
 
-def test_an_engine_that_is_not_open_yet_loads_no_qt_and_no_other_database_than_sqlite():
+def test_an_engine_that_is_not_open_yet_has_not_loaded_qt():
+    loaded = run_python("import sys, engine.execution.services; print('PySide6' in sys.modules)")
+    assert loaded == "False"
+
+
+def test_an_open_engine_has_loaded_nothing_that_only_some_tools_or_databases_need(tmp_path):
     others = run_python(
-        "import sys, engine.execution.services; "
-        "heavy = ('PySide6', 'shiboken6', 'alembic', 'aiohttp', 'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql'); "
-        "print([name for name in heavy if name in sys.modules])"
+        "import sys\n"
+        "from engine import AppConfig, open_services\n"
+        f"services = open_services(AppConfig(database_url='sqlite:///{tmp_path}/a.db'))\n"
+        "services.close()\n"
+        "heavy = ('regex', 'jsonschema', 'alembic', 'keyring', 'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql')\n"
+        "print('text.extract' in services.registry.list_tools(), [name for name in heavy if name in sys.modules])"
     )
-    assert others == "[]"
+    assert others == "True []"
 
 
 def test_qt_is_loaded_last_and_so_keeps_no_source_of_what_else_the_engine_loads(tmp_path):

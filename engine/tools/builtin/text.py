@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
-import regex
 from pydantic import Field
 
 from engine.tools.decorator import tool
@@ -18,7 +17,7 @@ _PATTERN_TIMEOUT_S = 2.0
 _LONGEST_TEXT = 10_000_000
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{\s*([^{}]*?)\s*\}")
-_WORD = regex.compile(r"[\p{L}\p{N}]+(?:['’\-][\p{L}\p{N}]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
 _WORDS_PER_MINUTE = 200
 
@@ -209,6 +208,8 @@ def replace_text(
     if not pattern and not ignore_case:
         budget.grow(text.count(find) * (len(replacement) - len(find)))
         return text.replace(find, replacement)
+    import regex
+
     compiled = _compile(find if pattern else regex.escape(find), ignore_case=ignore_case)
 
     def fill(match: Any) -> str:
@@ -251,6 +252,8 @@ def extract_text(
 
 
 def _compile(pattern: str, *, ignore_case: bool) -> Any:
+    import regex  # takes a while to load, and few runs need it
+
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
