@@ -22,6 +22,7 @@ from typing import Any
 
 from engine.failpoints import POINTS
 from tests.crash.checks import Findings, check_folder
+from tests.crash.life import LIVES
 from tests.crash.mother import Mother
 from tests.crash.shapes import ISOLATIONS, Scenario, make_random
 
@@ -77,7 +78,7 @@ def play_round(mother: Mother, dice: random.Random, folder: Path, counts: Counte
         counts["kills"] += code == -9
         if code not in (0, -9):
             raise RuntimeError(f"a program ended with {code}; see above, and {folder}")
-        if dice.random() < 0.3:
+        if dice.random() < 0.3 and (wild / LIVES).exists():
             wrong += check_folder(wild, pruned=pruned, cut=True).violations
     mother.bear(wild, (), prune_to=2 if pruned and dice.random() < 0.5 else None)
     code = mother.bury()
