@@ -49,7 +49,7 @@ _KEPT = ("kept_step", "async_kept_step")
 _ENDS = (RunCompleted, RunFailed, RunCancelled)
 
 Kept: TypeAlias = tuple[object, ...]
-"""For what a result is kept: what the tool was given."""
+"""For what a result is kept: the tool, and what it was given."""
 
 
 class Ending(NamedTuple):
@@ -344,12 +344,12 @@ class _Inspection:
         made: dict[Kept, int] = {}
         for run in self._runs.values():
             for seq, event in run.list_called():
-                if run.node(event.node).function_name in _KEPT:
-                    key = _kept_for(event.result)
+                if (tool := run.node(event.node).function_name) in _KEPT:
+                    key = (tool, *event.result["given"])
                     made[key] = min(seq, made.get(key, seq))
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(cached_results.c.result)).scalars()
-            kept = {_kept_for(json.loads(row)) for row in rows}
+            rows = connection.execute(sa.select(cached_results.c.tool, cached_results.c.result))
+            kept = {(row.tool, *json.loads(row.result)["given"]) for row in rows}
         if not (kept >= made.keys() if self._pruned else kept == made.keys()):
             self._wrong(f"kept, and not recorded, or the other way round: {kept ^ made.keys()}")
         for run in self._runs.values():
@@ -358,9 +358,10 @@ class _Inspection:
                 for seq, event in run.find(StepStarted)
             }
             for _, event in run.find(StepCompleted):
-                if run.node(event.node).function_name not in _KEPT or isinstance(event.result, list):
+                tool = run.node(event.node).function_name
+                if tool not in _KEPT or isinstance(event.result, list):
                     continue
-                key = _kept_for(event.result)
+                key = (tool, *event.result["given"])
                 began = started[event.node, event.visit, event.item, event.attempt]
                 if event.cached_from is not None:
                     self._found.reused += 1
@@ -368,7 +369,3 @@ class _Inspection:
                         self._wrong(f"run {run.run_id}: {event.node} uses a result that is not kept")
                 elif not run.relaxed and made[key] < began:
                     self._wrong(f"run {run.run_id}: {event.node} did what was kept: {key}")
-
-
-def _kept_for(result: dict[str, object]) -> Kept:
-    return tuple(result[name] for name in ("salt", "given", "index"))

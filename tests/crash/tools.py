@@ -127,16 +127,21 @@ async def async_alone_step(
 def kept_step(
     context: ToolContext, value: int = 0, salt: str = "", index: int = -1, pause_s: float = 0.0
 ) -> dict[str, Any]:
-    """What it gives names what it was given: that is what its result is kept for. So it is the same at any visit."""
     time.sleep(pause_s)
-    return {"given": value, "salt": salt, "index": index, "value": _do(context, value, index, 1)}
+    return _do_kept(context, value, salt, index, pause_s)
 
 
 async def async_kept_step(
     context: ToolContext, value: int = 0, salt: str = "", index: int = -1, pause_s: float = 0.0
 ) -> dict[str, Any]:
     await asyncio.sleep(pause_s)
-    return kept_step(context, value, salt, index)
+    return _do_kept(context, value, salt, index, pause_s)
+
+
+def _do_kept(context: ToolContext, value: int, salt: str, index: int, pause_s: float) -> dict[str, Any]:
+    """What it gives names what it was given: that is what its result is kept for. So it is the same at any visit."""
+    given = [value, salt, index, pause_s]
+    return {"given": given, "value": _do(context, value, index, 1)}
 
 
 ALL = {
