@@ -23,7 +23,6 @@ from engine.execution.executors import Executors
 from engine.execution.families import Families, Opened
 from engine.execution.inbox import Call, Inbox, Report
 from engine.execution.live_run import LiveRun
-from engine.execution.recent_runs import RecentRuns
 from engine.execution.recorder import CannotGoOn, Commits, Recorder, Subscriber
 from engine.execution.result_cache import ResultCache
 from engine.execution.snapshots import take_snapshot
@@ -63,6 +62,7 @@ from engine.model.events import (
     StepStarted,
 )
 from engine.model.run import RunSnapshot
+from engine.shelf import Shelf
 from engine.storage.journal import StateManager
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,8 @@ T = TypeVar("T")
 _reach_answer = failpoint("before-answer")
 
 _MAX_BATCH = 1_000
+_ROOM_FOR_ENDED = 20_000
+"""So many nodes and steps have the ended runs in memory in all: some 20 MB."""
 _STATUS_EVENTS = (
     RunAccepted,
     RunStarted,
@@ -105,9 +107,9 @@ class Conductor:
         )
         self._open_child = open_child
         self._timers = Timers()
-        self._ending_runs = threading.Lock()  # a run moves from _runs to recent, and its waiters are taken
+        self._ending_runs = threading.Lock()  # a run moves from _runs to _recent, and its waiters are taken
         self._runs: dict[str, LiveRun] = {}
-        self.recent = RecentRuns()
+        self._recent: Shelf[str, LiveRun] = Shelf(_ROOM_FOR_ENDED)
         self.families = Families(self._runs, self._take_in, self._attempts.end)
         self.tokens = TokenPool(config.resources, self._runs, self._take_in, self.post_call)
 
@@ -190,7 +192,7 @@ class Conductor:
             if live is not None and not self._stopped.is_set():
                 live.waiters.append(future)
                 return True
-            live = self.recent.get(run_id)
+            live = self._recent.get(run_id)
         if live is None:
             return False
         _resolve(future, take_snapshot(live.state, live.about, self.last_seq))  # an ended run changes no more
@@ -233,7 +235,7 @@ class Conductor:
             if known is not None:  # its children may have ended since it was read
                 known.tools, live = read.tools, known
             live.stored = True
-            self.recent.drop(run_id)
+            self._recent.drop(run_id)
             self._runs[run_id] = live
             members.append((live, event))
         self.families.join(live for live, _ in members)
@@ -270,7 +272,7 @@ class Conductor:
 
     def find_snapshot(self, run_id: str) -> RunSnapshot | None:
         """The run as it stands, if it is in memory."""
-        live = self._runs.get(run_id) or self.recent.get(run_id)
+        live = self._runs.get(run_id) or self._recent.get(run_id)
         if live is None:
             return None
         return take_snapshot(live.state, live.about, self._recorder.next_seq - 1)  # told after the commit
@@ -278,8 +280,13 @@ class Conductor:
     def release(self, run_ids: Sequence[str]) -> list[str]:
         """Let go of ended runs that are to be deleted; those that are not being executed."""
         for run_id in run_ids:
-            self.recent.drop(run_id)
+            self._recent.drop(run_id)
         return [run_id for run_id in run_ids if run_id not in self._runs]
+
+    def remember(self, live: LiveRun) -> None:
+        """Keep an ended run within reach."""
+        run = live.state
+        self._recent.put(run.run_id, live, len(run.plan.graph.nodes) + len(run.path))
 
     # The loop -------------------------------------------------------------------------------------------------
 
@@ -412,7 +419,7 @@ class Conductor:
         for live in ended:
             with self._ending_runs:
                 del self._runs[live.state.run_id]
-                self.recent.add(live)
+                self.remember(live)
                 waiters, live.waiters = live.waiters, []  # they hold what they are given
             if waiters:
                 snapshot = take_snapshot(live.state, live.about, self.last_seq)

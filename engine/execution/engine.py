@@ -397,7 +397,7 @@ class ExecutionEngine(ForkingEngine, EngineWatch):
         run = self._load_run(about)
         live = LiveRun(run, about, (), stored=True)
         if run.status.is_final:
-            self._conductor.post_call(lambda: self._conductor.recent.add(live))
+            self._conductor.post_call(lambda: self._conductor.remember(live))
         return take_snapshot(run, about, self.last_seq)
 
     def _find_ended(self, run_id: str, waiting: Future[RunSnapshot]) -> Future[RunSnapshot]:

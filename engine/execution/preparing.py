@@ -24,9 +24,11 @@ from engine.model.problem import Problem, Severity
 from engine.model.run import RunSummary, to_datetime
 from engine.model.status import RunStatus
 from engine.model.tool import Catalog, Tool
+from engine.shelf import Shelf
 from engine.storage.graphs import GraphManager
 
-_MOST_KNOWN = 64
+_ROOM = 25_000
+"""So many nodes have the plans in memory in all: some 50 MB, beside the graphs themselves."""
 _reach_accept = failpoint("accept")
 
 
@@ -59,19 +61,16 @@ class PreparedGraphs:
         self._graphs = graphs
         self._resources = resources
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, int], PreparedGraph] = {}
+        self._known: Shelf[tuple[str, int], PreparedGraph] = Shelf(_ROOM)
 
     def get(self, graph_id: str, version: int) -> PreparedGraph:
         """The version's plan; read from the database where it is not known."""
-        with self._lock:
-            prepared = self._known.get((graph_id, version))
+        prepared = self._known.get((graph_id, version))
         if prepared is None:
             plan = compile_plan(self._graphs.get_graph(graph_id, version))
             prepared = PreparedGraph(plan, self._resources)
             with self._lock:
-                while len(self._known) >= _MOST_KNOWN:
-                    del self._known[next(iter(self._known))]
-                self._known[graph_id, version] = prepared
+                self._known.put((graph_id, version), prepared, len(plan.graph.nodes) + 1)
         return prepared
 
     def find_obstacles(self, graph: GraphDefinition, catalog: Catalog) -> list[Problem]:

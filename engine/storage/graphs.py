@@ -21,10 +21,12 @@ from engine.flow.validation import validate_graph
 from engine.flow.validation_findings import suggest
 from engine.model.graph import GraphDefinition
 from engine.model.run import GraphSummary, GraphVersion, to_datetime
+from engine.shelf import Shelf
 from engine.storage.database import Database, open_database
 from engine.storage.tables import graph_versions, graphs
 
-_CACHE_SIZE = 256
+_ROOM = 25_000
+"""So many nodes have the versions in memory in all: some 50 MB."""
 
 
 class GraphChanged(NamedTuple):
@@ -42,7 +44,7 @@ class GraphManager:
         """Use this database, or that of a configuration (by default of ``AppConfig()``)."""
         self.database = database if isinstance(database, Database) else open_database(database)
         self._lock = threading.Lock()
-        self._versions: dict[tuple[str, int], GraphDefinition] = {}
+        self._versions: Shelf[tuple[str, int], GraphDefinition] = Shelf(_ROOM)
         self._summaries: dict[str, GraphSummary] = {}
         self._summaries_as_of = -1
         self._subscribers: list[Callable[[GraphChanged], None]] = []
@@ -144,8 +146,7 @@ class GraphManager:
         """
         if version is None:
             version = self.get_summary(graph_id).version
-        with self._lock:
-            known = self._versions.get((graph_id, version))
+        known = self._versions.get((graph_id, version))
         if known is not None:
             return known
         query = sa.select(graph_versions.c.definition).where(
@@ -262,9 +263,7 @@ class GraphManager:
 
     def _remember(self, graph_id: str, version: int, graph: GraphDefinition) -> None:
         with self._lock:
-            while len(self._versions) >= _CACHE_SIZE:
-                del self._versions[next(iter(self._versions))]
-            self._versions[graph_id, version] = graph
+            self._versions.put((graph_id, version), graph, len(graph.nodes) + 1)
 
 
 def dump_graph(graph: GraphDefinition) -> bytes:

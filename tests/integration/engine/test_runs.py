@@ -521,7 +521,7 @@ def test_a_run_read_back_from_the_journal_is_the_run_that_was(bench):
     )
     run = bench.run(graph, {"n": 3})
     live = bench.engine.get_execution_status(run.run_id)
-    bench.engine._conductor.recent.drop(run.run_id)
+    bench.engine._conductor._recent.drop(run.run_id)
     again = bench.engine.get_execution_status(run.run_id)
     assert again == live
     assert len(again.current_state.data["text"]) == 300_000
