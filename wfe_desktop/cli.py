@@ -201,6 +201,7 @@ def _add_remote(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     events.add_argument(
         "--follow", action="store_true", help="go on with what happens, up to the end of the run"
     )
+    events.add_argument("--progress", action="store_true", help="with --follow, also how far steps are")
     events.add_argument("--since", type=_seq, metavar="SEQ", help="only events after this number")
     events.add_argument("--json", action="store_true", help="print a line of JSON for each")
     cancel = _add_command(commands, "cancel", _cancel, "cancel runs of a program that is running")
@@ -324,7 +325,14 @@ def _clear_cache(parsed: argparse.Namespace, options: StartOptions) -> int:
 def _events(parsed: argparse.Namespace, _options: StartOptions) -> int:
     from wfe_desktop.remote import show_events
 
-    return show_events(parsed.server, parsed.run, parsed.since, follow=parsed.follow, as_json=parsed.json)
+    return show_events(
+        parsed.server,
+        parsed.run,
+        parsed.since,
+        follow=parsed.follow,
+        progress=parsed.progress,
+        as_json=parsed.json,
+    )
 
 
 def _cancel(parsed: argparse.Namespace, _options: StartOptions) -> int:

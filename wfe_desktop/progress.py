@@ -16,7 +16,7 @@ from engine.model.events import JournalEntry, StepProgress
 from engine.model.graph import GraphDefinition
 from engine.model.run import EventRecord, RunSnapshot
 from engine.model.status import RunStatus
-from wfe_desktop.terminal import notice, plain
+from wfe_desktop.terminal import describe_amount, notice, plain
 
 REFRESH_S: Final = 0.1
 PROGRESS_LINE_EVERY_S: Final = 2.0
@@ -199,7 +199,7 @@ class Bars:
         room = max(1, self._console.height - 3)
         for node, step in list(self._steps.items())[:room]:
             visit = f" (visit {step.visit})" if step.visit > 1 else ""
-            text = _amount(step.done, step.total, step.message)
+            text = describe_amount(step.done, step.total, step.message)
             self._add_row(table, f"  {node}{visit}", step.done, step.total, text, now - step.began)
         if len(self._steps) > room:
             table.add_row(f"  and {len(self._steps) - room} more")
@@ -250,12 +250,7 @@ _PEOPLE: Final = frozenset({"signal", "needs_decision"})
 
 
 def _how_far(progress: StepProgress) -> str:
-    return _amount(progress.done, progress.total, progress.message)
-
-
-def _amount(done: float, total: float | None, message: str) -> str:
-    amount = f"{done:g}" if total is None else f"{done:g} of {total:g}"
-    return " ".join(part for part in (amount if done or total else "", message) if part)
+    return describe_amount(progress.done, progress.total, progress.message)
 
 
 def _clock(at: datetime) -> str:

@@ -8,21 +8,27 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from wfe_desktop.client import Client, ConnectionFailed, Event, WorkflowError
-from wfe_desktop.terminal import complain, notice, plain, say
+from wfe_desktop.client.asynchronous import STEP_PROGRESS
+from wfe_desktop.terminal import complain, describe_amount, notice, plain, say
 
 EXIT_FAILED: Final = 1
 
 
-def show_events(address: str, run_id: str | None, since: int | None, *, follow: bool, as_json: bool) -> int:
-    """Prints events, those of one run where given, a line each; with ``follow``, those to come as well."""
+def show_events(
+    address: str, run_id: str | None, since: int | None, *, follow: bool, progress: bool, as_json: bool
+) -> int:
+    """Prints events, those of one run where given, a line each; with ``follow``, those to come as well.
+
+    ``progress``: among these also how far steps are.
+    """
 
     def show(client: Client) -> bool:
-        for event in _events(client, run_id, since, follow=follow):
+        for event in _events(client, run_id, since, follow=follow, progress=progress):
             if as_json:
                 say(json.dumps(_as_dict(event), ensure_ascii=False))
             else:
                 run = "" if run_id else f"{event.run_id}  "
-                say(f"{event.seq}  {event.timestamp.astimezone():%H:%M:%S}  {run}{plain(event.message)}")
+                say(f"{event.seq}  {event.timestamp.astimezone():%H:%M:%S}  {run}{plain(_words(event))}")
         return True
 
     return _ask(address, show)
@@ -44,9 +50,17 @@ def cancel_runs(address: str, run_ids: Sequence[str]) -> int:
     return _ask(address, cancel)
 
 
-def _events(client: Client, run_id: str | None, since: int | None, *, follow: bool) -> Iterator[Event]:
+def _words(event: Event) -> str:
+    if event.event_type != STEP_PROGRESS:
+        return event.message
+    return f"{event.node_id}: {describe_amount(event.data['done'], event.data['total'], event.message)}"
+
+
+def _events(
+    client: Client, run_id: str | None, since: int | None, *, follow: bool, progress: bool
+) -> Iterator[Event]:
     if follow:
-        yield from client.events(run_id, since)
+        yield from client.events(run_id, since, progress=progress)
         return
     seen = since or 0
     while found := client.get_execution_logs(run_id, seen) if run_id else client.read_events(seen):

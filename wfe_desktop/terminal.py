@@ -17,6 +17,12 @@ def plain(text: str) -> str:
     )
 
 
+def describe_amount(done: float, total: float | None, message: str) -> str:
+    """How far something is: ``3 of 10 counting``."""
+    amount = f"{done:g}" if total is None else f"{done:g} of {total:g}"
+    return " ".join(part for part in (amount if done or total else "", message) if part)
+
+
 def notice(text: str) -> None:
     """A line on stderr, at once."""
     print(plain(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal

@@ -16,6 +16,23 @@ from tests.e2e.conftest import ask, create, loaded_libraries, until
 pytestmark = pytest.mark.plain_loop
 
 
+COUNTING = '''
+import time
+from pathlib import Path
+
+from engine import tool
+
+
+@tool(name="count")
+def count(folder: str, context) -> str:
+    """Says how far it is until there is a file called "go"."""
+    while not (Path(folder) / "go").exists():
+        context.progress(3, 10, "counting")
+        time.sleep(0.02)
+    return "counted"
+'''
+
+
 async def watch(address, run_id, since=0):
     """The events of a run up to its end, as a WebSocket client sees them."""
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{address}/ws") as ws:
@@ -397,6 +414,25 @@ def test_export_draws_a_workflow_without_a_display(start, project_root, tmp_path
     assert png.read_bytes().startswith(b"\x89PNG")
     for wrong in ([], ["--svg", tmp_path / "picture.png"]):
         assert start("export", workflow, *wrong).wait() == 2
+
+
+def test_a_second_terminal_is_told_how_far_a_step_is_where_it_asks(
+    start_headless, start, tmp_path, tools_dir
+):
+    (tools_dir / "counting.py").write_text(COUNTING)
+    _, address = start_headless()
+    graph_id = create(address, ("counts", "count", {"folder": str(tmp_path)}))
+    run_id = ask(address, "/graph/run", {"graph_id": graph_id})[1]["run_id"]
+    asked = start("events", run_id, "--follow", "--progress", "--server", address)
+    plain = start("events", run_id, "--follow", "--server", address)
+    until(lambda: any(line.endswith("  counts: 3 of 10 counting") for line in asked.out))
+    (tmp_path / "go").touch()
+    for following in (asked, plain):
+        assert following.wait() == 0
+        assert following.out[-1].endswith("Run completed")
+    stored = [line for line in asked.out if "3 of 10" not in line]
+    assert stored == plain.out
+    assert len(stored) < len(asked.out)
 
 
 def test_a_second_terminal_follows_a_run_and_cancels_it(start_headless, start, tmp_path, project_root):

@@ -149,7 +149,8 @@ class Hub:
 
     ``dispatched`` is the last seq handed out, ``delivered`` how many events were, ``dropped`` how many clients were given
     up. Which graph a run is of is known from its acceptance; ``find_graph`` is asked about older ones, as long as there
-    are ``graph_watchers``. How far steps are is told as long as there are ``progress_watchers``. ``last_array`` is for clients whose arrays are the same.
+    are ``graph_watchers``. How far steps are is told as long as there are ``progress_watchers``.
+    ``last_array`` is for clients whose arrays are the same.
     """
 
     def __init__(self, journal: Journal, find_graph: Callable[[str], Awaitable[str | None]]) -> None:
