@@ -140,6 +140,8 @@ class Retention:
         free = self._conductor.post_call(lambda: self._conductor.release(run_ids)).result()
         gone = self._remover.doom(free)
         if gone:
+            # Child runs went with theirs. An engine that closes meanwhile keeps nothing either.
+            self._conductor.post_call(lambda: self._conductor.release(gone)).exception()
             for subscriber in self._subscribers:
                 subscriber(gone)
             self.start()

@@ -8,6 +8,7 @@ from engine.config import AppConfig
 from engine.errors import RunNotFound
 from engine.execution import retention
 from engine.model.status import RunStatus
+from engine.tools.builtin.control import run_workflow
 from tests.integration.engine.conftest import Bench, make_graph
 
 
@@ -35,6 +36,19 @@ def test_p35_a_deleted_run_is_found_no_more_and_the_others_are(bench):
         with pytest.raises(RunNotFound):
             look(gone)
     assert bench.engine.get_execution_status(kept).status is RunStatus.COMPLETED
+
+
+def test_p35_a_child_run_that_went_with_its_parent_is_found_no_more(bench):
+    bench.tool(work)
+    bench.tools.register(run_workflow)
+    bench.graphs.create_graph(make_graph({"a": "work"}, name="below"))
+    node = {"function_name": "run_workflow", "parameters": {"graph": "below"}}
+    parent = bench.run(make_graph({"a": node}))
+    (child,) = parent.steps["a"].child_run_ids
+    assert set(bench.engine.delete_runs([parent.run_id]).deleted) == {parent.run_id, child}
+    for look in (bench.engine.get_execution_status, bench.engine.get_execution_logs, bench.engine.wait):
+        with pytest.raises(RunNotFound):
+            look(child)
 
 
 def work() -> int:
