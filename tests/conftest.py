@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--soak-rounds",
         type=int,
         default=4,
-        help="How many times tests/integration/engine/test_retention.py makes and deletes 300 runs; try 1000.",
+        help="How many times tests/integration/engine/test_retention.py makes and deletes 300 runs, and runs of all kinds; try 1000.",
     )
 
 

@@ -24,7 +24,7 @@ from engine.tools.registry import ToolRegistry
 from tests.crash.shapes import RESOURCES, Scenario
 from tests.crash.tools import ALL, FOLDER, LIFE, ONCE, Clock, Step, read_effects, read_lines, write_line
 
-DATABASE, ACCEPTED, SEEN, LIVES = "w.db", "accepted", "seen", "lives"
+DATABASE, ACCEPTED, SEEN, LIVES, LEVELS = "w.db", "accepted", "seen", "lives", "levels"
 WAIT_S = 60.0
 
 
@@ -79,8 +79,9 @@ def live(
     synchronous: str = "normal",
     prune_to: int | None = None,
     moment: str = "",
+    rounds: int = 1,
 ) -> None:
-    """Play these scenarios in this folder. What is told goes into files at once, so that a crash takes none of it back."""
+    """Play these scenarios in this folder, so many times. What is told goes into files at once, and no crash takes it back."""
     number = len(read_lines(folder / LIVES)) + 1
     os.environ[FOLDER], os.environ[LIFE] = str(folder), str(number)
     config = AppConfig(
@@ -104,13 +105,25 @@ def live(
         graph_manager=GraphManager(database), state_manager=states, tool_registry=tools, config=config
     )
     engine.subscribe(lambda entries: write_line(SEEN, "".join(f"{describe(entry)}\n" for entry in entries)))
-    _play(engine, folder, [Scenario.model_validate(scenario) for scenario in scenarios])
-    left = {name: usage for name, usage in engine.get_resources().items() if usage.in_use or usage.waiting}
-    assert not left, f"no step is under way, and tokens are taken: {left}"
-    if prune_to is not None:
-        engine.prune_runs(runs=prune_to)
+    played = [Scenario.model_validate(scenario) for scenario in scenarios]
+    for _ in range(rounds):
+        _play(engine, folder, played)
+        left = {
+            name: usage for name, usage in engine.get_resources().items() if usage.in_use or usage.waiting
+        }
+        assert not left, f"no step is under way, and tokens are taken: {left}"
+        if prune_to is not None:
+            engine.prune_runs(runs=prune_to)
+        write_line(LEVELS, _measure())
     engine.close()
     database.close()
+
+
+def _measure() -> str:
+    """Threads, open files, and memory in KB."""
+    own = Path("/proc/self")
+    (memory,) = (line.split()[1] for line in (own / "status").read_text().splitlines() if "RssAnon" in line)
+    return f"{len([*own.glob('task/*')])} {len([*own.glob('fd/*')])} {memory}\n"
 
 
 def _play(engine: ExecutionEngine, folder: Path, scenarios: Sequence[Scenario]) -> None:

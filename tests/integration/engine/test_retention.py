@@ -1,6 +1,7 @@
 """Deleting runs while the engine works."""
 
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -9,6 +10,10 @@ from engine.errors import RunNotFound
 from engine.execution import retention
 from engine.model.status import RunStatus
 from engine.tools.builtin.control import run_workflow
+from tests.crash.life import LEVELS
+from tests.crash.mother import Mother
+from tests.crash.shapes import WIDER_SHAPES, make_shape
+from tests.crash.tools import read_lines
 from tests.integration.engine.conftest import Bench, make_graph
 
 
@@ -165,3 +170,19 @@ def test_p35_thousands_of_small_runs_do_not_make_the_file_grow_without_end(tmp_p
         assert path.with_name("w.db-wal").stat().st_size < 16 * 1024 * 1024
     assert max(sizes[2:]) <= sizes[1] * 1.2, sizes
     bench.close()
+
+
+def test_p35_round_after_round_of_all_kinds_of_runs_threads_files_and_memory_stay_level(
+    tmp_path, project_root, request
+):
+    """A soak in a process of its own: child runs, forks, kept results, tokens, relaxed runs, on threads and the event loop."""
+    scenarios = [make_shape(shape, isolation) for shape in WIDER_SHAPES for isolation in ("thread", "async")]
+    with closing(Mother(project_root)) as mother:
+        mother.bear(tmp_path, scenarios, prune_to=20, rounds=request.config.getoption("--soak-rounds"))
+        mother.ended_within(36_000)
+        assert mother.bury() == 0
+    levels = [tuple(map(int, line.split())) for line in read_lines(tmp_path / LEVELS)]
+    threads, files, memory_kb = zip(*levels, strict=True)
+    assert max(threads) <= threads[0] + 2, threads
+    assert max(files) <= files[0] + 8, files  # readers of the database that overlap have a connection each
+    assert memory_kb[-1] <= memory_kb[len(memory_kb) // 2] * 1.1, memory_kb
