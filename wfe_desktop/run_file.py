@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Any, Final
 
 from engine.errors import DatabaseInUse, ValidationError
+from engine.execution.attempts.output import logged_only
 from engine.execution.engine import ExecutionEngine
-from engine.execution.output import logged_only
 from engine.execution.services import Services, open_services
 from engine.flow.strict_json import parse_json
 from engine.flow.validation import check_runnable, validate_graph

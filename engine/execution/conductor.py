@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from engine.config import AppConfig
 from engine.errors import ServiceUnavailable
-from engine.execution.attempts import Attempt, Outcome, now_us
-from engine.execution.executors import Executors
+from engine.execution.attempts.attempt import Attempt, Outcome, now_us
+from engine.execution.attempts.executors import Executors
 from engine.execution.families import Families, Opened
 from engine.execution.inbox import Call, Inbox, Report
 from engine.execution.live_run import LiveRun

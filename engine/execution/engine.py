@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from engine.config import AppConfig
 from engine.errors import RunNotFound, ServiceUnavailable, StepError, ValidationError, WorkflowError
-from engine.execution.attempts import fail_early, now_us
+from engine.execution.attempts.attempt import fail_early, now_us
 from engine.execution.child_opener import ChildOpener
 from engine.execution.conductor import Conductor
 from engine.execution.families import Opened, group_families

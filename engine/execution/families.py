@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from engine.execution.attempts import fail_early, now_us
+from engine.execution.attempts.attempt import fail_early, now_us
 from engine.execution.live_run import LiveRun
 from engine.model.events import (
     CancelRequested,

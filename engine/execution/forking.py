@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from engine.errors import ValidationError
-from engine.execution.attempts import now_us
+from engine.execution.attempts.attempt import now_us
 from engine.execution.keys import AskedFork, RunKeys, hash_state
 from engine.execution.live_run import LiveRun
 from engine.execution.loader import Loader

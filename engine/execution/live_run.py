@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.execution.attempts import Attempt
+from engine.execution.attempts.attempt import Attempt
 from engine.flow.run_state import RunState, WaitingStep
 from engine.model.events import ChildStarted, RunEvent
 from engine.model.run import RunSnapshot, RunSummary

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import ResultError, ValidationError
-from engine.execution.executors import check_isolation
+from engine.execution.attempts.executors import check_isolation
 from engine.execution.live_run import LiveRun
 from engine.execution.secrets import find_missing_secret
 from engine.failpoints import failpoint

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 
 from engine.errors import DatabaseError
-from engine.execution.attempts import Attempt, now_us
+from engine.execution.attempts.attempt import Attempt, now_us
 from engine.model.events import RunEvent, StepCompleted
 from engine.storage.database import Database, is_storage_error
 from engine.storage.kept_results import KeptResult, KeptResults, NewResult

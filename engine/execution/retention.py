@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from engine.errors import DatabaseError, ServiceUnavailable
-from engine.execution.attempts import now_us
+from engine.execution.attempts.attempt import now_us
 from engine.execution.conductor import Conductor
 from engine.execution.loader import Loader, done
 from engine.storage.journal import StateManager

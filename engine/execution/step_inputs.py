@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from engine.errors import StepError
-from engine.execution.attempts import find_values
+from engine.execution.attempts.attempt import find_values
 from engine.flow.decide import decide
 from engine.flow.plan import Plan
 from engine.flow.run_state import RunState

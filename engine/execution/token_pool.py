@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from engine.execution.attempts import Attempt, now_us
+from engine.execution.attempts.attempt import Attempt, now_us
 from engine.execution.live_run import LiveRun
 from engine.flow.queueing import may_be_granted
 from engine.flow.run_state import RunState, StepKey, WaitingStep

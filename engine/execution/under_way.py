@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from engine.errors import StepError
-from engine.execution.attempts import Attempt, fail_early, prepare
-from engine.execution.executors import Executors
+from engine.execution.attempts.attempt import Attempt, fail_early, prepare
+from engine.execution.attempts.executors import Executors
 from engine.execution.live_run import LiveRun
 from engine.execution.result_cache import ResultCache
 from engine.model.events import (

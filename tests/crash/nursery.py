@@ -23,7 +23,7 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 from PySide6 import QtCore  # noqa: F401
 
 import engine.config
-import engine.execution.output
+import engine.execution.attempts.output
 import engine.execution.snapshots
 import engine.flow.decide
 import engine.flow.forking

@@ -224,7 +224,8 @@ def test_qt_is_loaded_last_and_so_keeps_no_source_of_what_else_the_engine_loads(
         "import linecache, sys\n"
         "from engine import AppConfig, open_services\n"
         f"open_services(AppConfig(database_url='sqlite:///{tmp_path}/a.db')).close()\n"
-        "from engine.execution import engine, qt_pool\n"
+        "from engine.execution import engine\n"
+        "from engine.execution.attempts import qt_pool\n"
         "kept = {path.split('site-packages')[-1] for path in linecache.cache}\n"
         "print('PySide6.QtCore' in sys.modules, [path for path in kept if 'sqlalchemy/' in path or 'pydantic/' in path])"
     )

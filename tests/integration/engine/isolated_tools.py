@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.execution import attempts
+from engine.execution.attempts import attempt
 from engine.model.outcome import EndRun, WaitForSignal, WaitUntil
 
 log = logging.getLogger("tests.tool")
@@ -145,7 +145,7 @@ async def complain_at_length_async(size: int) -> None:
 
 def give_text_unmeasured(size: int) -> str:
     """For its own process only: what it does to the module stays."""
-    attempts.check_size = lambda *_, **__: None
+    attempt.check_size = lambda *_, **__: None
     return give_text(size)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import AppConfig
-from engine.execution.frames import FrameTooLarge, read_frame, write_frame
+from engine.execution.attempts.frames import FrameTooLarge, read_frame, write_frame
 from engine.model.events import LogWritten, StepCompleted, StepFailed
 from engine.model.status import RunStatus, StepStatus
 from tests.integration.engine import isolated_tools as tools
@@ -543,7 +543,7 @@ sys.stdin.read()
 
 def test_a_process_for_tools_loads_neither_qt_nor_the_database():
     code = (
-        "import sys; import engine.execution.tool_process; from engine import tool; "
+        "import sys; import engine.execution.attempts.tool_process; from engine import tool; "
         "print(sorted({'PySide6', 'sqlalchemy', 'alembic', 'aiohttp'} & sys.modules.keys()))"
     )
     command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"]

@@ -1,10 +1,10 @@
 import threading
 from pathlib import Path
 
-from engine.execution.async_loop import AsyncLoop
-from engine.execution.attempts import Attempt
-from engine.execution.deadlines import Deadlines
-from engine.execution.output import StepLog
+from engine.execution.attempts.async_loop import AsyncLoop
+from engine.execution.attempts.attempt import Attempt
+from engine.execution.attempts.deadlines import Deadlines
+from engine.execution.attempts.output import StepLog
 from engine.model.events import StepFailed, StepStarted
 from engine.tools.builtin.control import delay
 from engine.tools.context import ToolContext

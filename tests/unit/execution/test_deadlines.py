@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from engine.execution.deadlines import Deadlines
+from engine.execution.attempts.deadlines import Deadlines
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from engine.execution import output
-from engine.execution.output import MAX_CHARACTERS, Capture, StepLog, clean_line
+from engine.execution.attempts import output
+from engine.execution.attempts.output import MAX_CHARACTERS, Capture, StepLog, clean_line
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from engine.execution.tool_reference import NoReference, find_reference, is_script, load_tool
+from engine.execution.attempts.tool_reference import NoReference, find_reference, is_script, load_tool
 from engine.tools.builtin import register_builtin_tools
 from engine.tools.discovery import load_tools_dir
 from engine.tools.registry import ToolRegistry
@@ -94,7 +94,7 @@ def test_functions_of_the_standard_library_are_found():
 def test_the_programs_own_file_is_found_but_is_a_script(tmp_path):
     (tmp_path / "script.py").write_text(
         "import json\n"
-        "from engine.execution.tool_reference import find_reference\n"
+        "from engine.execution.attempts.tool_reference import find_reference\n"
         "from engine.tools.registry import ToolRegistry\n"
         "def f(): return 1\n"
         "if __name__ == '__main__': print(json.dumps(find_reference(ToolRegistry().register_tool('f', f))))\n"

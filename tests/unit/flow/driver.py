@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from engine.execution.attempts import execute, prepare
+from engine.execution.attempts.attempt import execute, prepare
 from engine.flow.decide import decide
 from engine.flow.plan import compile_plan
 from engine.flow.run_state import UNRESOLVED, RunState

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.execution.attempts import prepare
+from engine.execution.attempts.attempt import prepare
 from engine.flow.decide import fold
 from engine.flow.forking import begin_taking_over, find_origin, go_on
 from engine.flow.run_state import RunState

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.execution import output
-from engine.execution.async_loop import AsyncLoop
-from engine.execution.attempts import Attempt, now_us
-from engine.execution.deadlines import Deadline, Deadlines
-from engine.execution.processes import ProcessPool, explain_no_reference
-from engine.execution.progress import limit_progress
-from engine.execution.tool_reference import NoReference, find_reference, is_script
+from engine.execution.attempts import output
+from engine.execution.attempts.async_loop import AsyncLoop
+from engine.execution.attempts.attempt import Attempt, now_us
+from engine.execution.attempts.deadlines import Deadline, Deadlines
+from engine.execution.attempts.processes import ProcessPool, explain_no_reference
+from engine.execution.attempts.progress import limit_progress
+from engine.execution.attempts.tool_reference import NoReference, find_reference, is_script
 from engine.model.events import ChildWanted, LogWritten, RunEvent, StepProgress, StepStarted
 from engine.model.graph import GraphDefinition
 from engine.model.problem import Problem, Severity
@@ -26,7 +26,7 @@ from engine.model.tool import Catalog, Tool
 from engine.tools.context import OnProgress
 
 if TYPE_CHECKING:
-    from engine.execution.qt_pool import Report, ThreadPool
+    from engine.execution.attempts.qt_pool import Report, ThreadPool
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Executors:
     def __init__(self, workers: int, post: Post, report: Report) -> None:
         """``post`` is for any thread; ``report`` for a worker of the thread pool, which may be given its next attempt."""
         # Qt last: from when it is there, it reads the source of each module that is loaded, and keeps the text.
-        from engine.execution.qt_pool import ThreadPool
+        from engine.execution.attempts.qt_pool import ThreadPool
 
         self._post = post
         self._deadlines = Deadlines()

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from engine.execution.attempts import Attempt, Outcome, execute_async, fail_cancelled, fail_timed_out
-from engine.execution.deadlines import Deadline, Deadlines
+from engine.execution.attempts.attempt import Attempt, Outcome, execute_async, fail_cancelled, fail_timed_out
+from engine.execution.attempts.deadlines import Deadline, Deadlines
 
 Report = Callable[[str, Outcome], None]
 

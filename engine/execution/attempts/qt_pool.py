@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRunnable, QThreadPool
 
-from engine.execution.attempts import Attempt, Outcome, execute, fail_timed_out
-from engine.execution.deadlines import Deadlines
+from engine.execution.attempts.attempt import Attempt, Outcome, execute, fail_timed_out
+from engine.execution.attempts.deadlines import Deadlines
 
 Post = Callable[[str, Outcome], None]
 Report = Callable[[str, Outcome], Attempt | None]

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from engine.errors import StepCrashed, StepError
-from engine.execution.attempts import Attempt, Outcome, fail, fail_cancelled, fail_timed_out
-from engine.execution.deadlines import Deadlines
-from engine.execution.frames import FrameTooLarge, read_frame, write_frame
-from engine.execution.result_size import frame_limit, too_large
-from engine.execution.tool_process import MARK
-from engine.execution.tool_reference import NoReference, find_reference
+from engine.execution.attempts.attempt import Attempt, Outcome, fail, fail_cancelled, fail_timed_out
+from engine.execution.attempts.deadlines import Deadlines
+from engine.execution.attempts.frames import FrameTooLarge, read_frame, write_frame
+from engine.execution.attempts.result_size import frame_limit, too_large
+from engine.execution.attempts.tool_process import MARK
+from engine.execution.attempts.tool_reference import NoReference, find_reference
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,7 @@ class ToolProcess:
     """A process that runs tools, one after another. All but ``kill`` is for the thread that made it."""
 
     def __init__(self) -> None:
-        boot = (
-            f"import sys; sys.path[:] = {sys.path!r}; from engine.execution.tool_process import main; main()"
-        )
+        boot = f"import sys; sys.path[:] = {sys.path!r}; from engine.execution.attempts.tool_process import main; main()"
         self._killing = threading.Lock()
         self.killed = False
         self._process = subprocess.Popen(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from engine.errors import ArgumentError, ResultError, StepError, StepTimedOut, WorkflowError
-from engine.execution.output import Capture, StepLog
-from engine.execution.result_size import check_size, shorten_error
+from engine.execution.attempts.output import Capture, StepLog
+from engine.execution.attempts.result_size import check_size, shorten_error
 from engine.execution.secrets import hide, hide_json, reveal_secret, were_revealed
 from engine.failpoints import failpoint
 from engine.flow.run_state import RunState

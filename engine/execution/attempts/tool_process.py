@@ -17,11 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.execution import output
-from engine.execution.attempts import Attempt, Outcome, execute, execute_async, fail
-from engine.execution.frames import read_frame, write_frame
-from engine.execution.progress import limit_progress
-from engine.execution.tool_reference import ToolReference, load_tool
+from engine.execution.attempts import output
+from engine.execution.attempts.attempt import Attempt, Outcome, execute, execute_async, fail
+from engine.execution.attempts.frames import read_frame, write_frame
+from engine.execution.attempts.progress import limit_progress
+from engine.execution.attempts.tool_reference import ToolReference, load_tool
 from engine.failpoints import failpoint
 from engine.model.events import StepStarted
 from engine.model.tool import Tool
