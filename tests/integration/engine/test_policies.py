@@ -504,7 +504,7 @@ def test_items_wait_while_the_run_is_paused(mapping):
 @pytest.mark.parametrize("bench", [8], indirect=True)
 def test_a_run_that_fails_leaves_nothing_waiting_and_a_retry_takes_up_every_thread(mapping):
     """A branch fails while another waits for a retry and a third is half through its items."""
-    begun, go = threading.Semaphore(0), threading.Event()
+    begun, fail, go = threading.Semaphore(0), threading.Event(), threading.Event()
     calls = []
 
     @mapping.tool
@@ -524,6 +524,7 @@ def test_a_run_that_fails_leaves_nothing_waiting_and_a_retry_takes_up_every_thre
 
     @mapping.tool
     def boom() -> int:
+        fail.wait(10)
         if not go.is_set():
             raise ValueError("boom")
         return 2
@@ -542,11 +543,12 @@ def test_a_run_that_fails_leaves_nothing_waiting_and_a_retry_takes_up_every_thre
         }
     )
     run_id = mapping.start(graph)
-    begun.acquire()
-    begun.acquire()
-    while mapping.engine.running_steps > 1:
-        time.sleep(0.001)
-    go.set()
+    for _ in range(2):
+        assert begun.acquire(timeout=10)
+    for others, event in ((2, fail), (1, go)):
+        while mapping.engine.running_steps > others:
+            time.sleep(0.001)
+        event.set()
     run = mapping.engine.wait(run_id, 10)
     assert (run.status, run.error_message) == (RunStatus.FAILED, 'Step "boom" failed: ValueError: boom')
     assert {step.status for step in run.steps.values()} == {StepStatus.FAILED, StepStatus.CANCELLED}
