@@ -286,7 +286,7 @@ class Conductor:
     def remember(self, live: LiveRun) -> None:
         """Keep an ended run within reach."""
         run = live.state
-        self._recent.put(run.run_id, live, len(run.plan.graph.nodes) + len(run.path))
+        self._recent.put(run.run_id, live, 1 + len(run.plan.graph.nodes) + len(run.path))
 
     # The loop -------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,19 @@ def test_a_node_says_that_its_child_runs_and_leads_to_it_and_back(hand: Hand, ga
     hand.wait(lambda: hand.editor.family_bar.text.text() == "“Review” ran another workflow")
 
 
+def test_the_parent_s_workflow_is_named_where_the_table_does_not_have_that_run(hand: Hand, gate: Gate):
+    parent = start(hand, run_child("review"))
+    hand.wait(lambda: hand.bench.runs_model.row_of(parent) >= 0)
+    hand.bench.runs_model.remove([parent])
+    hand.wait(lambda: in_sight(hand.editor.family_bar.children_button))
+    hand.click(hand.editor.family_bar.children_button)
+    wait_until_shown(hand, "Child")
+    text = hand.editor.family_bar.text
+    hand.wait(lambda: text.text() == "The step “review” of a run of “Parent” started this run")
+    gate.opened.set()
+    wait_until(hand, RunStatus.COMPLETED)
+
+
 def test_the_inspector_leads_to_the_run_too(hand: Hand, gate: Gate):
     start(hand, run_child("review"))
     hand.editor.canvas.select(["review"])

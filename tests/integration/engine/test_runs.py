@@ -527,6 +527,31 @@ def test_a_run_read_back_from_the_journal_is_the_run_that_was(bench):
     assert len(again.current_state.data["text"]) == 300_000
 
 
+def test_many_small_runs_that_have_ended_are_told_of_without_reading_the_journal(bench, monkeypatch):
+    @bench.tool
+    def nothing() -> None: ...
+
+    graph_id = bench.graphs.create_graph(make_graph({"a": "nothing"}))
+    run_ids = [bench.engine.execute_workflow(graph_id) for _ in range(100)]
+    for run_id in run_ids:
+        bench.engine.wait(run_id, 10)
+    read = []
+    real = bench.engine.states.read_events
+    monkeypatch.setattr(bench.engine.states, "read_events", lambda *a, **k: read.append(a) or real(*a, **k))
+    for run_id in run_ids:
+        assert bench.engine.wait(run_id, 10) == bench.engine.get_execution_status(run_id)
+    assert read == []
+
+
+def test_ended_runs_of_an_empty_graph_take_room_too(bench):
+    graph_id = bench.graphs.create_graph(make_graph({}))
+    recent = bench.engine._conductor._recent
+    room = recent._room
+    for _ in range(10):
+        bench.engine.wait(bench.engine.execute_workflow(graph_id), 10)
+    assert recent._room == room - 10
+
+
 def test_a_closed_engine_says_so(bench):
     graph_id = bench.graphs.create_graph(make_graph({}))
     bench.engine.close()
