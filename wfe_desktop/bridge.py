@@ -61,6 +61,11 @@ class EngineBridge(QObject):
         """Milliseconds between two batches at present."""
         return self._interval_ms
 
+    @property
+    def pending(self) -> int:
+        """Events that were not handed on yet."""
+        return len(self._waiting)
+
     def flush(self) -> None:
         """Hand on everything that is waiting, now."""
         while self._waiting:

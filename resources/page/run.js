@@ -20,6 +20,8 @@ const COMMANDS = [
   { name: "cancel", label: "Cancel", when: [...ACTIVE] },
 ];
 
+let lastTab = "State"; // who compares the logs of several runs sees the log of the next one, too
+
 export class RunView {
   constructor(runId, onConnection, onTitle) {
     Object.assign(this, { runId, onConnection, onTitle });
@@ -37,7 +39,7 @@ export class RunView {
     this.state = h("div", { class: "state" });
     this.steps = h("div", { class: "steps" });
     this.log = new LogView(runId, (error) => this.fail(error));
-    this.tabs = makeTabs([["State", this.state], ["Log", this.log.element], ["Steps", this.steps]], (name) => this.showTab(name));
+    this.tabs = makeTabs([["State", this.state], ["Log", this.log.element], ["Steps", this.steps]], lastTab, (name) => this.showTab(name));
     this.element = h("div", { class: "page run" },
       h("div", { class: "title" }, h("p", {}, h("a", { href: "#runs" }, "‹ Runs")), this.name, this.head, this.message, this.commands, this.fault),
       this.questions, h("div", { class: "drawing" }, this.canvas, this.node), h("section", { class: "panel below", "aria-label": "State, log and steps" }, this.tabs));
@@ -324,7 +326,7 @@ export class RunView {
   // ------------------------------------------------------------------------------------------------------- tabs
 
   showTab(name) {
-    this.tab = name;
+    this.tab = lastTab = name;
     this.log.show(name === "Log");
     if (!this.run) return;
     if (name === "State") this.showState();
@@ -378,7 +380,7 @@ function describeWait(waits) {
 }
 
 /** Tabs as screen readers know them: one tab stop, arrow keys go from one to the next. */
-function makeTabs(parts, onShow) {
+function makeTabs(parts, first, onShow) {
   const list = h("div", { role: "tablist", class: "tabs", "aria-label": "State, log and steps" });
   const panels = parts.map(([name, content]) => h("div", { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}` }, content));
   const show = (at) => {
@@ -399,6 +401,6 @@ function makeTabs(parts, onShow) {
   };
   const tabs = parts.map(([name], at) => button(name, () => show(at), { role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onkeydown: (event) => move(event, at) }));
   list.append(...tabs);
-  show(0);
+  show(parts.findIndex(([name]) => name === first));
   return h("div", {}, list, ...panels);
 }

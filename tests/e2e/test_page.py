@@ -690,7 +690,9 @@ async def test_a_thousand_nodes_are_drawn_and_many_events_are_borne(address, ope
             address,
             ("shout", "shout", {"for_each": "range(20)", "parameters": {"count": 500}, "max_parallel": 4}),
         )
-        await tab.look(f"location.hash = '#run/{run(address, noisy)}'")
+        loud = run(address, noisy)
+        await tab.look(f"location.hash = '#run/{loud}'")
+        await tab.until_text(loud, ".head")
         await tab.click_button("Log")
         await tab.until_text("completed", ".head")
         await tab.until_text("Run completed", ".lines")

@@ -106,13 +106,13 @@ class Hand:
         widget.setFocus()
         self.wait(widget.hasFocus)
 
-    def wait(self, condition: Callable[[], object], timeout_ms: int = 8_000) -> None:
+    def wait(self, condition: Callable[[], object], timeout_ms: int = 20_000) -> None:
         """Wait until it holds."""
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout_ms)
 
     def settle(self) -> None:
-        """Wait until nothing is being done in the background."""
-        self.wait(lambda: self.bench.background.pending == 0)
+        """Wait until nothing is being done in the background, and everything that was told has arrived."""
+        self.wait(lambda: self.bench.background.pending + self.bridge.pending == 0)
 
     def place(self, tool: str, x: float, y: float) -> str:
         """Find a tool with the keyboard and place it; its node's id."""
