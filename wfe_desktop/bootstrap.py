@@ -165,6 +165,8 @@ class Program:
         loop = asyncio.get_running_loop()
         self._handle_signals(loop)
         try:
+            if bench.settings.geometry is None:
+                bench.window.fit(bench.window.screen().availableSize())
             bench.window.show()
             await self._open(bench, config, found)
             await self._stop.wait()

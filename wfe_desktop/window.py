@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -33,6 +33,8 @@ from wfe_desktop.panels.workflows import WorkflowsPanel
 
 TITLE = "Agent Workflow Engine"
 SIZE = (1440, 900)
+FRAME = (16, 48)
+"""Room for what a window manager puts around a window: it says how much only once the window is there."""
 LEAST = (900, 560)
 STATE_VERSION = 1
 RUNS, LOG, STATE, PROBLEMS = range(4)
@@ -252,6 +254,14 @@ class MainWindow(QMainWindow):
                 Qt.Orientation.Horizontal,
             )
             self.resizeDocks([self.bottom_dock], [theme.BOTTOM_HEIGHT], Qt.Orientation.Vertical)
+
+    def fit(self, room: QSize) -> None:
+        """Fill the screen, where there is less room on it than the usual size takes. Before the window is shown."""
+        usual = QSize(*SIZE)
+        most = room - QSize(*FRAME)
+        if usual.boundedTo(most) != usual:
+            self.resize(usual.boundedTo(most))  # what it has without a window manager, or when it is made smaller
+            self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)
 
     def save_layout(self) -> QByteArray:
         """Where the docks are."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QPushButton, QWidget
@@ -19,7 +19,7 @@ from wfe_desktop.forms.editors import PathEditor
 from wfe_desktop.models.palette import TOOL_MIME
 from wfe_desktop.models.run_view import RunView
 from wfe_desktop.models.runs import STATUS_ROLE
-from wfe_desktop.window import LOG, PROBLEMS, RUNS, STATE
+from wfe_desktop.window import LOG, PROBLEMS, RUNS, SIZE, STATE
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
 
@@ -87,6 +87,19 @@ class TestBuilding:
         assert window.status.saved.text() == "Not saved"
         assert window.status.work.text() == "Idle · 4 workers free"
         assert hand.bench.palette.model.tool_count == len(hand.services.registry.list_tools())
+
+    @pytest.mark.parametrize(
+        ("screen", "is_filled"),
+        [((1366, 728), True), ((1440, 900), True), ((1920, 930), True), ((1920, 1050), False)],
+    )
+    def test_it_fills_a_screen_that_is_too_small_for_its_usual_size(self, hand: Hand, screen, is_filled):
+        window = hand.bench.window
+        window.hide()
+        window.resize(*SIZE)
+        window.fit(QSize(*screen))
+        assert window.isMaximized() is is_filled
+        assert screen[0] >= window.width()
+        assert screen[1] >= window.height()
 
     def test_a_sample_opens_from_the_empty_canvas(self, hand: Hand):
         samples = hand.editor.canvas.findChild(QWidget, "samples")
