@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +210,7 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
         loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
     else:
         import qasync
+        import shiboken6
 
         app = request.getfixturevalue("qapp")
         app.setQuitOnLastWindowClosed(False)
@@ -226,8 +227,7 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
     asyncio.set_event_loop(None)
     if not is_plain:
-        del loop
-        gc.collect()  # its timers are Qt's: a worker of a later test must not be the one that finds them
+        shiboken6.delete(loop._timer)  # aiohttp keeps the loops of its newest thousand applications
 
 
 @pytest.fixture(scope="session")
@@ -240,8 +240,23 @@ def collected_on_the_gui_thread() -> Iterator[None]:
     """Keeps the cyclic collector off other threads: it would finalise graphics items there (undefined in Qt)."""
     gc.disable()
     yield
-    gc.collect()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Lets go of what a test of Qt has left, here on Qt's thread: a worker of a later test must not be the one that finds
+    it, for it would delete widgets and running timers under Qt's feet. Until the test is over, pytest holds its fixtures.
+    """
+    done = yield
+    fixtures = getattr(item, "fixturenames", ())
+    on_qt_loop = "loop" in fixtures and not _runs_on_plain_asyncio(item)
+    if on_qt_loop or "collected_on_the_gui_thread" in fixtures:
+        from PySide6.QtCore import QCoreApplication, QEvent
+
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+    return done
 
 
 def pytest_make_parametrize_id(val: Any) -> str | None:

@@ -260,7 +260,9 @@ class MainWindow(QMainWindow):
         usual = QSize(*SIZE)
         most = room - QSize(*FRAME)
         if usual.boundedTo(most) != usual:
-            self.resize(usual.boundedTo(most))  # what it has without a window manager, or when it is made smaller
+            self.resize(
+                usual.boundedTo(most)
+            )  # what it has without a window manager, or when it is made smaller
             self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)
 
     def save_layout(self) -> QByteArray:
