@@ -10,6 +10,8 @@ from typing import Any
 from shapes import Sizes, make_workloads
 from subject_engine import Ours, make_graph
 
+from engine.storage.tables import BLOCK
+
 try:
     import pysqlite3 as sqlite3
 except ImportError:
@@ -58,6 +60,9 @@ def fill(folder: Path, wanted: int) -> int:
             ),
         )
         connection.execute("COMMIT")
+    connection.execute(
+        "INSERT OR IGNORE INTO run_blocks SELECT DISTINCT run_id, seq / ? FROM events", (BLOCK,)
+    )
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     length: int = connection.execute("SELECT count(*) FROM events").fetchone()[0]
     connection.close()

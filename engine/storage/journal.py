@@ -16,12 +16,13 @@ from engine.model.events import JournalEntry
 from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microseconds
 from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
+from engine.storage.blocks import of_graph, of_run
 from engine.storage.codec import decode_event, encode_event
 from engine.storage.database import Database, Row, open_database
 from engine.storage.kept_results import NewResult, make_upsert
 from engine.storage.removal import read_mark
 from engine.storage.statistics import read_statistics
-from engine.storage.tables import events, runs, stored_values
+from engine.storage.tables import BLOCK, events, run_blocks, runs, stored_values
 
 _insert_events = events.insert().values({column.name: sa.bindparam(column.name) for column in events.c})
 _insert_runs = runs.insert().values({column.name: sa.bindparam(column.name) for column in runs.c})
@@ -60,14 +61,19 @@ class StateManager:
         dialect: Any = importlib.import_module(f"sqlalchemy.dialects.{self.database.url.get_backend_name()}")
         self._insert_values: sa.Insert = dialect.insert(stored_values).on_conflict_do_nothing()
         self._keep_result = make_upsert(dialect)
+        self._insert_places: sa.Insert = dialect.insert(run_blocks).on_conflict_do_nothing()
+        self._placed: set[tuple[str, int]] = set()  # of the newest block, what is in run_blocks
 
     def append(self, batch: Batch) -> None:
         """Write a batch in one transaction. For the engine only, which is the one writer of the journal."""
         rows: list[tuple[Any, ...]] = []
         values: dict[str, bytes] = {}
+        places: dict[tuple[str, int], None] = {}
         for seq, run_id, event in batch.entries:
             name, data, stored_at, large = encode_event(event)
             rows.append((seq, run_id, name, data, stored_at))
+            if (place := (run_id, seq // BLOCK)) not in self._placed:
+                places[place] = None
             if large:
                 values.update(large)
         work: list[tuple[sa.Insert | sa.Update, Sequence[Row]]] = [(_insert_events, rows)]
@@ -82,7 +88,12 @@ class StateManager:
             work.append((_update_run, batch.changed_runs))
         if batch.new_results:
             work.append((self._keep_result, [new.row() for new in batch.new_results]))
+        if places:
+            work.append((self._insert_places, list(places)))
         self.database.write_rows(work)
+        if places:  # known only now: it may have failed, and is then tried again
+            newest = batch.entries[-1].seq // BLOCK
+            self._placed = {place for place in (*self._placed, *places) if place[1] == newest}
 
     def last_seq(self) -> int:
         """The highest ``seq`` that an event ever had, though it was deleted since; 0 in a new journal."""
@@ -99,11 +110,15 @@ class StateManager:
     ) -> list[JournalEntry]:
         """Committed events with a ``seq`` above ``since``, oldest first; of one run or one graph where given."""
         query = sa.select(events.c.seq, events.c.run_id, events.c.type, events.c.data, events.c.stored)
-        query = query.where(events.c.seq > since).order_by(events.c.seq)
         if run_id is not None:
-            query = query.where(events.c.run_id == run_id)
-        if graph_id is not None:
-            query = query.where(events.c.run_id.in_(sa.select(runs.c.id).where(runs.c.graph_id == graph_id)))
+            query = of_run(query, run_id, since)
+            if graph_id is not None:
+                ids = sa.select(runs.c.id).where(runs.c.graph_id == graph_id)
+                query = query.where(events.c.run_id.in_(ids))
+        elif graph_id is not None:
+            query = of_graph(query, graph_id, since, limit)
+        else:
+            query = query.where(events.c.seq > since).order_by(events.c.seq)
         if limit is not None:
             query = query.limit(limit)
         with self.database.read() as connection:

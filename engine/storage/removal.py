@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from engine.failpoints import failpoint
 from engine.model.status import RunStatus
+from engine.storage.blocks import of_run
 from engine.storage.database import Database
-from engine.storage.tables import doomed_runs, events, marks, runs, stored_values
+from engine.storage.tables import BLOCK, doomed_runs, events, marks, run_blocks, runs, stored_values
 
 _reach_prune = failpoint("prune")
 
@@ -28,6 +29,8 @@ _SLICE = 200
 _SHARE_S = 0.005
 """How long a transaction takes, about; its commit comes on top."""
 _ENDED = [status.value for status in RunStatus if status.is_final]
+
+_delete_event = events.delete().where(events.c.seq == sa.bindparam("gone"))
 
 _LAST_SEQ = "last_seq"
 _LOOSE_VALUES = "loose_values"
@@ -109,17 +112,17 @@ class RunRemover:
             for run_id in doomed:
                 while time.monotonic() < until:
                     query = sa.select(events.c.seq, events.c.stored.is_not(None).label("stored"))
-                    query = query.where(events.c.run_id == run_id).order_by(events.c.seq).limit(_SLICE)
-                    rows = connection.execute(query).all()
+                    rows = connection.execute(of_run(query, run_id, 0).limit(_SLICE)).all()
+                    mine = run_blocks.c.run_id == run_id
                     if rows:
-                        last = rows[-1].seq
-                        connection.execute(
-                            events.delete().where(events.c.run_id == run_id, events.c.seq <= last)
-                        )
-                        highest = max(highest, last)
+                        connection.execute(_delete_event, [{"gone": row.seq} for row in rows])
+                        done = run_blocks.c.block < rows[-1].seq // BLOCK
+                        connection.execute(run_blocks.delete().where(mine, done))
+                        highest = max(highest, rows[-1].seq)
                         has_values = has_values or any(row.stored for row in rows)
                         _reach_prune()
                     if len(rows) < _SLICE:
+                        connection.execute(run_blocks.delete().where(mine))
                         connection.execute(doomed_runs.delete().where(doomed_runs.c.id == run_id))
                         break
             if highest:

@@ -92,9 +92,21 @@ events = Table(
     Column("type", String(32), nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("stored", LargeBinary),
-    Index("events_by_run", "run_id", "seq"),
     _where_set("events_with_values", "seq", having="stored"),
 )
+
+BLOCK = 64
+"""So many numbers in a row make a block of the journal. Another number needs a migration."""
+
+run_blocks = Table(
+    "run_blocks",
+    metadata,
+    Column("run_id", String(64), nullable=False),
+    Column("block", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "block"),
+    sqlite_with_rowid=False,
+)
+"""In which blocks (``seq // BLOCK``) there are events of a run: an index that most commits need not touch."""
 
 stored_values = Table(
     "stored_values",

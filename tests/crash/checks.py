@@ -166,11 +166,14 @@ class _Inspection:
         for entry in self._journal:
             by_run[entry.run_id].append(entry)
         plans: dict[tuple[str, int], Plan] = {}
-        for about in StateManager(self._database).query_runs(limit=1_000_000).executions:
+        states = StateManager(self._database)
+        for about in states.query_runs(limit=1_000_000).executions:
             version = (about.graph_id, about.graph_version)
             if version not in plans:
                 plans[version] = compile_plan(graphs.get_graph(*version))
             entries = by_run.pop(about.run_id, [])
+            if states.read_events(run_id=about.run_id, limit=None) != entries:
+                self._wrong(f"of run {about.run_id}, asked for alone, other events are found")
             run = RunState(about.run_id, plans[version])
             again: list[RunEvent] = []
             for entry in entries:

@@ -20,7 +20,7 @@ from engine.errors import DatabaseError
 from engine.failpoints import failpoint, is_set
 from engine.storage.tables import metadata
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """All revisions, oldest first; the last is the schema of ``engine.storage.tables``."""
 
 _reach_statement = failpoint("migrate")

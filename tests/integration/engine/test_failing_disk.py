@@ -117,7 +117,7 @@ def test_p20_when_syncing_or_writing_fails_for_a_while_nothing_is_damaged_and_wo
 ):
     """The faults strike each thread of the program for itself: late enough to spare the one that opens the database."""
     builder = Builder("long", "thread")
-    builder.chain([], 60)
+    builder.chain([], 100)
     shapes = [
         builder.scenario(),
         *(make_shape(shape, "thread") for shape in ("branches", "loop", "items")),
