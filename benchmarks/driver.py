@@ -48,7 +48,7 @@ class Process:
             )
 
     def ask(self, workload: str) -> dict[str, float]:
-        """Run the workload once: ``seconds``, ``cpu_seconds`` and ``peak_mb``."""
+        """Run the workload once: ``seconds``, ``cpu_seconds``, ``peak_mb`` and ``written_bytes``."""
         asked = json.dumps({"name": workload, "sizes": dataclasses.asdict(self.kind.sizes)})
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -8,6 +8,7 @@ Workloads (each step is x + 1, every step recorded):
   W5  a layered graph of 5,000 nodes, 50 a layer, 1 to 3 inputs each
   W6  peak memory of a process that does one of these once
   W7  W1 beside a CPU-bound tool that runs in the same engine, as shipped (ms a run, beside the same alone)
+  W8  what these write into files (kB a step)
 
 Beside the engine, in the same rounds: what plain Python needs in one thread with one SQLite commit a step, the same through a
 thread pool, and (``--baselines PYTHON``: an interpreter with requirements-baselines.txt) LangGraph and DBOS.
@@ -20,6 +21,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -50,13 +52,15 @@ def main() -> None:
             print_memory(kinds, folder)
         if wanted(chosen, "W7"):
             print_beside(make_kinds(chosen)[0], folder, chosen.rounds)
+        if wanted(chosen, "W8"):
+            print_written([kind for kind in make_kinds(chosen) if kind.name != POOLED], folder)
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("workloads", nargs="*", help="some of W1 to W7 (default: all)")
+    parser.add_argument("workloads", nargs="*", help="some of W1 to W8 (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--baseline-rounds", type=int, default=2)
     parser.add_argument("--synchronous", nargs="+", default=["normal", "full"], choices=("normal", "full"))
@@ -137,6 +141,25 @@ def describe(name: str, figure: Figure | None, ours: Figure) -> str:
 
 def print_memory(kinds: list[Kind], folder: Path) -> None:
     print("\nW6: peak memory in MB of a process that does the workload once\n")
+
+    def peak(kind: Kind, place: Path, workload: str) -> str:
+        return f"{once(kind, place, 'normal', [workload])[0]['peak_mb']:.0f}"
+
+    print_once(kinds, folder / "memory", peak)
+
+
+def print_written(kinds: list[Kind], folder: Path) -> None:
+    print("\nW8: kB a step written into files, of a process that does the workload for the second time\n")
+
+    def written(kind: Kind, place: Path, workload: str) -> str:
+        answers = once(kind, place, "normal", [workload, workload])
+        return f"{answers[1]['written_bytes'] / 1e3 / make_workloads(kind.sizes)[workload].steps:.1f}"
+
+    print_once(kinds, folder / "written", written)
+
+
+def print_once(kinds: list[Kind], folder: Path, measure: Callable[[Kind, Path, str], str]) -> None:
+    folder.mkdir()
     workloads = ["W1", "W2", "W3", "W4/64", "W5"]
     print(f"| | {' | '.join(workloads)} |\n|---|{'---:|' * len(workloads)}")
     for kind in kinds:
@@ -145,9 +168,8 @@ def print_memory(kinds: list[Kind], folder: Path) -> None:
             if kind.name == PLAIN and workload.startswith("W4"):
                 cells.append("-")
                 continue
-            place = folder / f"memory-{kind.name.replace(' ', '-')}-{number}"
             try:
-                cells.append(f"{once(kind, place, 'normal', [workload])[0]['peak_mb']:.0f}")
+                cells.append(measure(kind, folder / f"{kind.name.replace(' ', '-')}-{number}", workload))
             except SubjectFailed as error:
                 print(error, file=sys.stderr)
                 cells.append("-")
