@@ -73,10 +73,20 @@ class Isolated(Bench):
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
     bench = Isolated(tmp_path_factory.mktemp("isolation"))
     yield bench
     bench.close()
+
+
+@pytest.fixture
+def bench(shared_bench: Isolated) -> Iterator[Isolated]:
+    """The bench of all tests here. What a test has abandoned on it has ended before the next one begins."""
+    yield shared_bench
+    end = time.monotonic() + 5
+    while shared_bench.engine.abandoned_steps:
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def place(name: str, tool: str) -> tuple[str, dict[str, object]]:
