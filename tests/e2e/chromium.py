@@ -245,10 +245,15 @@ class Tab:
         return x, y
 
     async def click(self, selector: str) -> None:
-        """With the mouse, in the middle of an element."""
-        x, y = await self.middle_of(selector)
-        await self.mouse("mousePressed", x, y)
-        await self.mouse("mouseReleased", x, y)
+        """With the mouse, in the middle of an element. Pressed beside it, for it was moved meanwhile: let go elsewhere, and again."""
+        hit = f"document.querySelector({json.dumps(selector)})?.matches(':active, :has(:active)') ?? false"
+        for _ in range(20):
+            x, y = await self.middle_of(selector)
+            await self.mouse("mousePressed", x, y)
+            if await self.look(hit):
+                return await self.mouse("mouseReleased", x, y)
+            await self.mouse("mouseReleased", 0, 0)
+        raise AssertionError(f"it does not stand still: {selector}")
 
     async def click_button(self, text: str, where: str = "body") -> None:
         """The button with this text."""

@@ -357,11 +357,15 @@ async def test_the_buttons_pause_step_resume_and_cancel(address, open_page, fold
         assert await tab.look(node("c")) == "pending"
         await tab.click_button("Resume")
         await tab.until(f"{node('c')} === 'running'")
+        top_of_tabs = "document.querySelector('.tabs').getBoundingClientRect().top"
+        before = await tab.look(top_of_tabs)
         await tab.click_button("Cancel")
         await tab.until("/being cancelled/.test(document.querySelector('#news').textContent)")
         (folder / "never").mkdir()
         (folder / "never" / "go").touch()  # it does not look whether it was cancelled
         await tab.until_text("cancelled", ".head")
+        assert await tab.look("document.querySelectorAll('.title .buttons button').length") == 0
+        assert await tab.look(top_of_tabs) == before, "what is below moved under the pointer"
     assert ask(address, f"/graph/state/{run_id}")[1]["status"] == "cancelled"
 
 
