@@ -45,6 +45,7 @@ def test_p19_the_window_says_that_work_stands_still_what_to_do_and_when_it_goes_
     hand.wait(lambda: work.text() == "Work stands still")
     assert run.exception(10) is not None
     assert "its disk is full; make room there" in work.toolTip()
+    hand.wait(lambda: hand.said)
     said = hand.bench.messages.history[-1]
     assert (said.tone, said.advice) == (
         "error",
@@ -53,7 +54,7 @@ def test_p19_the_window_says_that_work_stands_still_what_to_do_and_when_it_goes_
     assert said.text.endswith("make room there, or delete old runs (database or disk is full).")
     disk.empty()
     hand.wait(lambda: work.text() == "Idle · 2 workers free")
-    assert hand.said[-1] == "The database can be written again; work goes on."
+    hand.wait(lambda: hand.said[-1:] == ["The database can be written again; work goes on."])
     assert (
         services.states.query_runs().total_count == 1
     )  # decided before anybody knew, and told so: nothing is lost

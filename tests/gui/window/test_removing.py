@@ -62,7 +62,7 @@ def test_selected_runs_are_deleted_after_a_question_and_cancel_keeps_them(hand: 
     action.trigger()
     answer(hand, "delete_runs_box", "Delete")
     hand.wait(lambda: run_ids_in_table(hand) == [first])
-    hand.wait(lambda: hand.said[-1] == "2 runs are deleted.")
+    hand.wait(lambda: hand.said[-1:] == ["2 runs are deleted."])
     assert hand.services.states.query_runs().total_count == 1
     assert hand.bench.runs is not None
     assert hand.bench.runs.shown_run_id not in (second, third)

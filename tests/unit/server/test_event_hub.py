@@ -426,7 +426,7 @@ async def test_clients_are_told_of_deleted_runs_that_are_their_matter(connect, j
     assert deleted_in(one) == [["a1"]]
     assert every.frames[-1]["seq"] is every.frames[-1]["run_id"] is None
     journal.append("z")
-    await until(lambda: every.seqs[-1] == 1)
+    await until(lambda: every.seqs[-1:] == [1])
     assert unwilling.frames == nothing.frames == []
 
 
@@ -500,4 +500,4 @@ async def test_progress_never_costs_a_slow_client_its_connection(connect, journa
     slow.reads.set()
     await until(lambda: slow.subscriber.queued == 0)
     journal.say("a1", 1, total=1)
-    await until(lambda: progress_in(slow)[-1] == ("a1", "n", 1))
+    await until(lambda: progress_in(slow)[-1:] == [("a1", "n", 1)])
