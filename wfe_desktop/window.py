@@ -258,11 +258,9 @@ class MainWindow(QMainWindow):
     def fit(self, room: QSize) -> None:
         """Fill the screen, where there is less room on it than the usual size takes. Before the window is shown."""
         usual = QSize(*SIZE)
-        most = room - QSize(*FRAME)
-        if usual.boundedTo(most) != usual:
-            self.resize(
-                usual.boundedTo(most)
-            )  # what it has without a window manager, or when it is made smaller
+        fitting = usual.boundedTo(room - QSize(*FRAME))
+        if fitting != usual:
+            self.resize(fitting)  # what it has without a window manager, or when it is made smaller
             self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)
 
     def save_layout(self) -> QByteArray:

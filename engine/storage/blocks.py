@@ -19,9 +19,14 @@ def of_run(query: Query, run_id: str, since: int) -> Query:
     return query.where(events.c.run_id == run_id)
 
 
+def runs_of(graph_id: str) -> sa.Select[tuple[str]]:
+    """The ids of a graph's runs."""
+    return sa.select(runs.c.id).where(runs.c.graph_id == graph_id)
+
+
 def of_graph(query: Query, graph_id: str, since: int, limit: int | None) -> Query:
     """A query of events, of those of a graph's runs with a ``seq`` above ``since``, in order; at most ``limit`` are read."""
-    ids = sa.select(runs.c.id).where(runs.c.graph_id == graph_id)
+    ids = runs_of(graph_id)
     blocks = sa.select(run_blocks.c.block).distinct()
     blocks = blocks.where(run_blocks.c.run_id.in_(ids), run_blocks.c.block >= since // BLOCK)
     # Each of them has an event at least, but the first, where it may lie before ``since``.

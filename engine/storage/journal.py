@@ -16,7 +16,7 @@ from engine.model.events import JournalEntry
 from engine.model.run import HistoryPage, RunSummary, to_datetime, to_microseconds
 from engine.model.statistics import RunStatistics
 from engine.model.status import RunStatus
-from engine.storage.blocks import of_graph, of_run
+from engine.storage.blocks import of_graph, of_run, runs_of
 from engine.storage.codec import decode_event, encode_event
 from engine.storage.database import Database, Row, open_database
 from engine.storage.kept_results import NewResult, make_upsert
@@ -113,8 +113,7 @@ class StateManager:
         if run_id is not None:
             query = of_run(query, run_id, since)
             if graph_id is not None:
-                ids = sa.select(runs.c.id).where(runs.c.graph_id == graph_id)
-                query = query.where(events.c.run_id.in_(ids))
+                query = query.where(events.c.run_id.in_(runs_of(graph_id)))
         elif graph_id is not None:
             query = of_graph(query, graph_id, since, limit)
         else:

@@ -116,8 +116,6 @@ class RunRemover:
                     mine = run_blocks.c.run_id == run_id
                     if rows:
                         connection.execute(_delete_event, [{"gone": row.seq} for row in rows])
-                        done = run_blocks.c.block < rows[-1].seq // BLOCK
-                        connection.execute(run_blocks.delete().where(mine, done))
                         highest = max(highest, rows[-1].seq)
                         has_values = has_values or any(row.stored for row in rows)
                         _reach_prune()
@@ -125,6 +123,8 @@ class RunRemover:
                         connection.execute(run_blocks.delete().where(mine))
                         connection.execute(doomed_runs.delete().where(doomed_runs.c.id == run_id))
                         break
+                    done = run_blocks.c.block < rows[-1].seq // BLOCK
+                    connection.execute(run_blocks.delete().where(mine, done))
             if highest:
                 _raise_mark(connection, _LAST_SEQ, highest)
             if has_values:

@@ -235,7 +235,7 @@ export class RunView {
     const key = wanted.map((command) => command.name).join();
     if (key === this.shownCommands) return;
     this.shownCommands = key;
-    if (wanted.length) this.commands.classList.add("kept"); // what is below does not move under the pointer as the run ends
+    if (wanted.length) this.commands.classList.add("kept"); // what is below does not move up under the pointer as the run ends
     const hadFocus = this.commands.contains(document.activeElement);
     this.commands.replaceChildren(...wanted.map(({ name, label }) => button(label, (event) => this.command(name, event.target))));
     if (hadFocus) (this.commands.firstElementChild ?? this.name).focus();

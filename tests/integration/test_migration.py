@@ -24,13 +24,17 @@ from tests.integration.disks import mounted, strace
 DATA = Path(__file__).parents[1] / "data"
 HISTORIES = [json.loads(path.read_text()) for path in sorted((DATA / "histories").glob("0.1-*.json"))]
 LARGE = orjson.dumps("x" * 300_000)
+RUN_COLUMNS = (
+    "id, graph_id, graph_version, graph_name, status, accepted_at, started_at, completed_at, "
+    "error_message, step_count"
+)
 TABLES = ("graphs", "graph_versions", "runs", "events", "stored_values")
 
 
-def make_old(path: Path) -> None:
-    """A database of revision 0001 with the recorded runs of that time in it; one of them has not ended."""
+def make_old(path: Path, revision: str = "0001") -> None:
+    """A database of an old revision with the recorded runs of that time in it; one of them has not ended."""
     with closing(sqlite3.connect(path)) as database:
-        database.executescript((DATA / "schemas" / "0001.sql").read_text())
+        database.executescript((DATA / "schemas" / f"{revision}.sql").read_text())
         seq = 0
         for number, history in enumerate(HISTORIES):
             graph_id, outcome = f"g{number}", history["outcome"]
@@ -42,7 +46,7 @@ def make_old(path: Path) -> None:
             events = history["events"] if number else history["events"][:4]
             status = outcome["status"] if number else "running"
             database.execute(
-                "INSERT INTO runs VALUES (?, ?, 1, ?, ?, ?, 1, 1, ?, ?)",
+                f"INSERT INTO runs ({RUN_COLUMNS}) VALUES (?, ?, 1, ?, ?, ?, 1, 1, ?, ?)",
                 (
                     history["run_id"],
                     graph_id,
@@ -90,21 +94,24 @@ def mother(project_root):
     mother.close()
 
 
-def backup_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.before-upgrade-from-0001")
+def backup_of(path: Path, revision: str = "0001") -> Path:
+    return path.with_name(f"{path.name}.before-upgrade-from-{revision}")
 
 
-def check_upgraded(path: Path, content: dict[str, list[tuple[object, ...]]]) -> None:
+def check_upgraded(path: Path, content: dict[str, list[tuple[object, ...]]], revision: str = "0001") -> None:
     """All is there, in the database and in the copy; nothing half made is left."""
     assert revision_of(path) == REVISIONS[-1]
     assert read_all(path) == content
-    copy = backup_of(path)
-    assert revision_of(copy) == "0001"
+    copy = backup_of(path, revision)
+    assert revision_of(copy) == revision
     assert read_all(copy) == content
     assert not [*path.parent.glob("*.partial")]
 
 
-def test_p22_every_run_of_the_old_database_is_read_as_before(old):
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_p22_every_run_of_the_old_database_is_read_as_before(tmp_path, revision):
+    old = tmp_path / "w.db"
+    make_old(old, revision)
     content = read_all(old)
     with closing(Database(f"sqlite:///{old}")) as database:
         states, graphs = StateManager(database), GraphManager(database)
@@ -119,7 +126,7 @@ def test_p22_every_run_of_the_old_database_is_read_as_before(old):
                 history["outcome"]["state"],
             )
             assert (about.parent_run_id, about.durability) == (None, "strict")
-    check_upgraded(old, content)
+    check_upgraded(old, content, revision)
 
 
 @pytest.mark.parametrize("point", ["migrate", "backup"])
