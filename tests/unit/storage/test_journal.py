@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.model.events import JournalEntry, RunResumed
@@ -63,6 +63,7 @@ def journal(tmp_path):
         yield Journal(database)
 
 
+@example([["r1"], 2 * BLOCK, ["r1"], BLOCK, ["r2"]], 0, 1)  # a page's first block has nothing more to give
 @settings(max_examples=40)
 @given(
     st.lists(
