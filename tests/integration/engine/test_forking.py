@@ -234,7 +234,8 @@ def test_a_step_for_each_item_is_taken_over_whole_or_runs_anew_from_its_list(ben
     assert bench.engine.wait(after, 10).current_state == old.current_state
     assert called(calls, after) == {"b": 1}
     items = [step for step in bench.engine.get_execution_steps(after) if step.item is not None]
-    assert [(step.item, step.result, step.taken_from) for step in items] == [
+    # They are taken over in the order in which they ended.
+    assert sorted((step.item, step.result, step.taken_from) for step in items) == [
         (item, 2 * item + 2, old.run_id) for item in range(3)
     ]
     anew = bench.engine.fork(old.run_id, "each", state={"xs": [5, 6, 7, 8]})
